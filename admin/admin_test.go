@@ -235,6 +235,33 @@ func TestCountsTooLargeForANodeAreRefused(t *testing.T) {
 	}
 }
 
+// A node that has exactly the maximum size is written.
+func TestNodesOfTheMaximumSizeFit(t *testing.T) {
+	topic := func(size int) zkstore.TopicNode {
+		node := zkstore.TopicNode{Name: "t", Partitions: map[int32]zkstore.Assignment{0: {Replicas: []metadata.BrokerID{0}}}}
+		missing := size - zkstore.TopicNodeBytes(node)
+		list := make([]metadata.BrokerID, 1+missing/2) // each further id takes two bytes
+		if missing%2 == 1 {
+			list[0] = 10
+		}
+		node.Partitions[0] = zkstore.Assignment{Replicas: list}
+		return node
+	}
+	config := func(size int) map[string]string {
+		empty := zkstore.ConfigBytes(map[string]string{"k": ""})
+		return map[string]string{"k": strings.Repeat("v", size-empty)}
+	}
+	for size, fits := range map[int]bool{zkstore.NodeBytesMax: true, zkstore.NodeBytesMax + 1: false} {
+		if node := topic(size); zkstore.TopicNodeBytes(node) != size || (checkStored(node) == nil) != fits {
+			t.Errorf("a topic of %d bytes, want %d: %v", zkstore.TopicNodeBytes(node), size, checkStored(node))
+		}
+		err := newAdmin(t, newFakeStore()).setConfig(t.Context(), zkstore.EntityTopics, "t", config(size))
+		if n := zkstore.ConfigBytes(config(size)); n != size || (err == nil) != fits {
+			t.Errorf("a configuration of %d bytes, want %d: %v", n, size, err)
+		}
+	}
+}
+
 func TestUnknownBrokersMayBeAssignedAtCreation(t *testing.T) {
 	store := newFakeStore()
 	_, err := newAdmin(t, store).CreateTopic(t.Context(), NewTopic{Name: "t", Partitions: Default, Replicas: Default,
@@ -326,6 +353,7 @@ func TestNewPartitionsAreRefusedInKafkasOrder(t *testing.T) {
 		{NewPartitions{Topic: "t", Count: 2}, protocol.InvalidPartitions, "Topic currently has 4 partitions, which is higher than the requested 2."},
 		{NewPartitions{Topic: "t", Count: 4}, protocol.InvalidPartitions, "Topic already has 4 partitions."},
 		{NewPartitions{Topic: "t", Count: 5, Assignment: [][]metadata.BrokerID{{7, 0}, {8, 9}}}, protocol.InvalidReplicaAssignment, "Unknown broker(s) in replica assignment: 7, 8, 9."},
+		{NewPartitions{Topic: "t", Count: 6, Assignment: [][]metadata.BrokerID{{7, 0}, {8, 7}}}, protocol.InvalidReplicaAssignment, "Unknown broker(s) in replica assignment: 7, 8."},
 		{NewPartitions{Topic: "t", Count: 6, Assignment: [][]metadata.BrokerID{{0, 1}}}, protocol.InvalidReplicaAssignment, "Increasing the number of partitions by 2 but 1 assignments provided."},
 		{NewPartitions{Topic: "t", Count: 5, Assignment: [][]metadata.BrokerID{{}}}, protocol.InvalidReplicaAssignment, "Cannot have replication factor of 0 for partition id 4."},
 		{NewPartitions{Topic: "t", Count: 5, Assignment: [][]metadata.BrokerID{{1, 1}}}, protocol.InvalidReplicaAssignment, "Duplicate brokers not allowed in replica assignment: 1, 1 for partition id 4."},
@@ -512,6 +540,16 @@ func (c *perBrokerConfigs) FromStored(stored map[string]string, perBroker bool) 
 	return stored, nil
 }
 
+func (c *perBrokerConfigs) Validate(_ map[string]string, perBroker bool) error {
+	c.perBroker = append(c.perBroker, perBroker)
+	return nil
+}
+
+func (c *perBrokerConfigs) ToStored(values map[string]string, perBroker bool) (map[string]string, error) {
+	c.perBroker = append(c.perBroker, perBroker)
+	return values, nil
+}
+
 func TestReadErrorsAreNotTakenForMissingData(t *testing.T) {
 	a := newAdmin(t, awayStore{})
 	if err := a.DeleteTopic(t.Context(), "t"); !errors.Is(err, errAway) {
@@ -532,5 +570,21 @@ func TestOverridesOfOneBrokerAreDistinguishedFromThoseOfAll(t *testing.T) {
 	}
 	if !slices.Equal(configs.perBroker, []bool{true, false}) {
 		t.Errorf("%v", configs.perBroker)
+	}
+}
+
+// Only a single broker may have keys that cannot be set for all brokers.
+func TestChangesOfOneBrokerAreDistinguishedFromThoseOfAll(t *testing.T) {
+	for broker, perBroker := range map[string]bool{"1": true, "": false} {
+		configs := &perBrokerConfigs{}
+		if err := ValidateBrokerConfig(broker, nil, configs); err != nil {
+			t.Fatal(err)
+		}
+		if err := newAdmin(t, newFakeStore()).SetBrokerConfig(t.Context(), broker, nil, configs); err != nil {
+			t.Fatal(err)
+		}
+		if want := []bool{perBroker, perBroker}; !slices.Equal(configs.perBroker, want) {
+			t.Errorf("broker %q: %v, want %v", broker, configs.perBroker, want)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package admin
 import (
 	"math"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/monedula/monedula/metadata"
@@ -113,7 +114,7 @@ func TestTopicNames(t *testing.T) {
 			t.Errorf("%q: %v", name, err)
 		}
 	}
-	for _, name := range []string{"a", "...", "A-Z_09.x", "__consumer_offsets"} {
+	for _, name := range []string{"a", "...", "A-Z_09.x", "__consumer_offsets", strings.Repeat("n", 249)} {
 		if err := ValidateTopicName(name); err != nil {
 			t.Errorf("%q: %v", name, err)
 		}
