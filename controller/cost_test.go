@@ -78,6 +78,18 @@ func TestLongReplicaListsDoNotBlockTheController(t *testing.T) {
 	}
 }
 
+// The event goroutine refuses such a list without computing what it would add.
+func TestTheReplicasOfALongListAreNotComputed(t *testing.T) {
+	target, live := manyIDs(), []metadata.BrokerID{0, 1, 2}
+	var err error
+	if n := testing.AllocsPerRun(1, func() { err = checkTargetBrokers(replicas(0, 1), target, live) }); n > 2 {
+		t.Errorf("%v allocations", n)
+	}
+	if protocol.CodeOf(err) != protocol.InvalidReplicaAssignment {
+		t.Errorf("%v", err)
+	}
+}
+
 func sameState(a, b zkstore.PartitionState) bool { return stateText(a) == stateText(b) }
 
 // The log names only some of the unknown partitions of a request, not millions.

@@ -200,7 +200,7 @@ func (s *fakeStore) armChildren(path string) {
 
 func (s *fakeStore) Arm(_ context.Context, path string) (bool, error) {
 	if err := s.check("Arm"); err != nil {
-		return false, err
+		return true, err // callers must not use the result
 	}
 	s.arm(path)
 	switch path {

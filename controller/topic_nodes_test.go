@@ -2,6 +2,8 @@ package controller
 
 import (
 	"testing"
+
+	"github.com/monedula/monedula/zkstore"
 )
 
 // readTopicIDs returns the ids after a read of topics, and what was written.
@@ -53,5 +55,17 @@ func TestTopicsWithoutIDsGetTheKnownOrANewOne(t *testing.T) {
 		if ids["kept"] != kept || ids["lost"] != c.lost || ids["new"] != c.new || writes != c.writes {
 			t.Errorf("supported %t: ids %x, writes %q; want %x, %x, %x and %q", c.supported, ids, writes, kept, c.lost, c.new, c.writes)
 		}
+	}
+}
+
+// A topic's znode with invalid data is not overwritten when it changes and is still invalid.
+func TestAnInvalidZnodeOfATopicIsLeftAsItIs(t *testing.T) {
+	h := started(t, nil, 0)
+	for range 3 {
+		h.store.putTopic(zkstore.TopicNode{Name: "broken"})
+		h.run()
+	}
+	if written := h.take(); written != "" || h.m.c.topics["broken"] == nil {
+		t.Errorf("known: %t; written:\n%s", h.m.c.topics["broken"] != nil, written)
 	}
 }
