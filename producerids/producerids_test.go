@@ -1,9 +1,11 @@
 package producerids
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -123,7 +125,8 @@ func TestNextReturnsARetriableErrorWithoutABlock(t *testing.T) {
 
 func TestCloseEndsWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := New(func(ctx context.Context) (Block, error) { <-ctx.Done(); return Block{}, ctx.Err() }, kafkalog.Discard())
+		var logged bytes.Buffer
+		m := New(func(ctx context.Context) (Block, error) { <-ctx.Done(); return Block{}, ctx.Err() }, kafkalog.New(&logged))
 		m.Fetch()
 		done := make(chan error)
 		go func() {
@@ -134,6 +137,9 @@ func TestCloseEndsWaiting(t *testing.T) {
 		m.Close()
 		if err := <-done; protocol.CodeOf(err) != protocol.CoordinatorLoadInProgress {
 			t.Error(err)
+		}
+		if synctest.Wait(); logged.Len() > 0 {
+			t.Errorf("logged as a failure: %s", &logged)
 		}
 	})
 }
@@ -170,20 +176,21 @@ func TestSources(t *testing.T) {
 // A fetch that keeps failing is repeated with growing pauses, because there may be no controller.
 // An empty block counts as a failure.
 func TestFailingFetchesBackOff(t *testing.T) {
-	for name, answer := range map[string]func() (Block, error){
-		"an error":       func() (Block, error) { return Block{}, errors.New("no controller") },
-		"an empty block": func() (Block, error) { return Block{Start: 5}, nil },
+	for logged, answer := range map[string]func() (Block, error){
+		"no controller":      func() (Block, error) { return Block{}, errors.New("no controller") },
+		"the block is empty": func() (Block, error) { return Block{Start: 5}, nil },
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(logged, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				began := time.Now()
 				var at []time.Duration
+				var lines bytes.Buffer
 				m := New(func(context.Context) (Block, error) {
 					if at = append(at, time.Since(began)); time.Since(began) > 10*time.Second {
 						return Block{7, 10}, nil
 					}
 					return answer()
-				}, kafkalog.Discard())
+				}, kafkalog.New(&lines))
 				defer m.Close()
 				m.Fetch()
 				time.Sleep(time.Minute) // virtual time
@@ -199,6 +206,9 @@ func TestFailingFetchesBackOff(t *testing.T) {
 				}
 				if n := len(at); n > 40 || !slices.Equal(at, want) || at[n-1]-at[n-2] != retryPauseMax {
 					t.Errorf("attempts at %v, want %v", at, want)
+				}
+				if n := strings.Count(lines.String(), logged); n != len(at)-1 {
+					t.Errorf("%d of %d failures are logged with their cause:\n%s", n, len(at)-1, &lines)
 				}
 				asked := time.Now()
 				if id, err := m.Next(t.Context()); err != nil || id != 7 || time.Since(asked) != 0 {
