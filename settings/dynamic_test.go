@@ -236,6 +236,9 @@ func TestValidateRefusesWhatTheBrokerDoesNotSupport(t *testing.T) {
 	if err := d.Validate(map[string]string{"num.io.threads": "10"}, true); err == nil || !strings.Contains(err.Error(), "ConfigException: too many threads for") {
 		t.Errorf("%v", err)
 	}
+	if err := d.Validate(map[string]string{"num.io.threads": "3"}, true); err == nil || !strings.Contains(err.Error(), "at least half the current value 8") {
+		t.Errorf("a change that the broker supports but no broker can make: %v", err)
+	}
 }
 
 func find(t *testing.T, entries []Entry, name string) Entry {

@@ -76,7 +76,7 @@ func TestWritesAreRefused(t *testing.T) {
 		{Create{Path: "/a/\x1f"}, BadArguments}, {Create{Path: "/a/\u007f"}, BadArguments}, {Create{Path: "/a/\u009f"}, BadArguments},
 		{Create{Path: "/a/\uf8ff"}, BadArguments}, {Create{Path: "/a/\ufff0"}, BadArguments}, {Create{Path: "/a/\uffff"}, BadArguments},
 		{Create{Path: "/a/ "}, nil}, {Create{Path: "/a/~"}, nil}, {Create{Path: "/a/\u00a0"}, nil}, {Create{Path: "/a/\uf900"}, nil}, {Create{Path: "/a/\uffef"}, nil},
-		{Create{Path: "/p"}, NodeExists}, {Create{Path: "/n/c"}, NoNode}, {Create{Path: "/e/c"}, NoChildrenForEphemerals},
+		{Create{Path: "/"}, NodeExists}, {Create{Path: "/p"}, NodeExists}, {Create{Path: "/n/c"}, NoNode}, {Create{Path: "/e/c"}, NoChildrenForEphemerals},
 		{Delete{Path: "/a", Version: AnyVersion}, NotEmpty}, {Delete{Path: "/n", Version: AnyVersion}, NoNode}, {Delete{Path: "/p", Version: 1}, BadVersion},
 		{Set{Path: "/n", Version: AnyVersion}, NoNode}, {Set{Path: "/p", Version: 1}, BadVersion}, {Set{Path: "/p", Version: 0}, nil}, {Set{Path: "/p", Version: 0}, BadVersion},
 		{SetACL{Path: "/n", Version: AnyVersion}, NoNode}, {SetACL{Path: "/p", Version: 1}, BadVersion}, {SetACL{Path: "/p", Version: 0}, nil},
