@@ -133,7 +133,7 @@ func (b *Broker) prefix() string {
 // onStop adds a step that Stop runs, before the steps added earlier.
 func (b *Broker) onStop(step func()) { b.undo = append(b.undo, step) }
 
-// steps are the steps of the start, in order. A step that must be undone calls onStop.
+// steps returns the steps of the start, in order. A step that must be undone calls onStop.
 func (b *Broker) steps() []func(context.Context) error {
 	return []func(context.Context) error{
 		b.serveMetrics,
