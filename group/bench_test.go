@@ -25,7 +25,7 @@ func BenchmarkLoad(b *testing.B) {
 		o.BaseOffset, o.BaseSequence = record.Offset(i), 0
 		batch := record.NewBuilder(o)
 		p := TopicPartition{Topic: fmt.Sprint("topic-", i%10), Partition: int32(i % 50)}
-		if err := batch.Append(1, appendOffsetKey(nil, fmt.Sprint("group-", i%100), p), f.appendOffset(nil, &Offset{Offset: record.Offset(i), ExpiresMs: -1})); err != nil {
+		if err := batch.Append(1, appendOffsetKey(nil, fmt.Sprint("group-", i%100), p), f.appendOffset(nil, &CommittedOffset{Offset: record.Offset(i), ExpiresMs: -1})); err != nil {
 			b.Fatal(err)
 		}
 		set, err := batch.Build()

@@ -209,7 +209,7 @@ func member(t *testing.T, c *Coordinator, group string) string {
 }
 
 func commitOf(topic string, partition int32, offset record.Offset) Commit {
-	return Commit{TopicPartition{Topic: topic, Partition: partition}, Offset{Offset: offset, LeaderEpoch: -1, CommittedMs: time.Now().UnixMilli(), ExpiresMs: -1}}
+	return Commit{TopicPartition{Topic: topic, Partition: partition}, CommittedOffset{Offset: offset, LeaderEpoch: -1, CommittedMs: time.Now().UnixMilli(), ExpiresMs: -1}}
 }
 
 func fetched(t *testing.T, c *Coordinator, group string) string {
@@ -887,7 +887,7 @@ func TestTheGoldenOffsetsTopicLoads(t *testing.T) {
 func TestDamagedRecordsAreSkippedAndNamed(t *testing.T) {
 	topic := newFakeTopic()
 	good := func(partition int32) keyValue {
-		return keyValue{appendOffsetKey(nil, "g", TopicPartition{Topic: "t", Partition: partition}), formats{3, 3}.appendOffset(nil, &Offset{Offset: 5, ExpiresMs: -1})}
+		return keyValue{appendOffsetKey(nil, "g", TopicPartition{Topic: "t", Partition: partition}), formats{3, 3}.appendOffset(nil, &CommittedOffset{Offset: 5, ExpiresMs: -1})}
 	}
 	later := kmsg.NewOffsetCommitValue()
 	later.Version = valueVersionMax + 1
@@ -1037,7 +1037,7 @@ func participate(c *Coordinator, group, client string) error {
 }
 
 func FuzzRecords(f *testing.F) {
-	f.Add(appendOffsetKey(nil, "g", TopicPartition{Topic: "t"}), formats{3, 3}.appendOffset(nil, &Offset{Offset: 1, Metadata: "m", ExpiresMs: -1}))
+	f.Add(appendOffsetKey(nil, "g", TopicPartition{Topic: "t"}), formats{3, 3}.appendOffset(nil, &CommittedOffset{Offset: 1, Metadata: "m", ExpiresMs: -1}))
 	g := New("g", Rules{}, time.UnixMilli(1))
 	f.Add(appendGroupKey(nil, "g"), formats{3, 3}.appendGroup(nil, g, g.store(emptyGroup)))
 	f.Add([]byte{0, 2}, subscription("t,u"))

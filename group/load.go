@@ -157,7 +157,7 @@ type loader struct {
 type loadedGroup struct {
 	id      string
 	group   *Group // nil: the group has no record of its own
-	offsets map[TopicPartition]Offset
+	offsets map[TopicPartition]CommittedOffset
 	txns    txnOffsets
 }
 
@@ -275,7 +275,7 @@ func (l *loader) group(id string) *loadedGroup {
 	g := l.groups[id]
 	if g == nil {
 		id = strings.Clone(id)
-		g = &loadedGroup{id: id, offsets: map[TopicPartition]Offset{}}
+		g = &loadedGroup{id: id, offsets: map[TopicPartition]CommittedOffset{}}
 		l.groups[id] = g
 	}
 	return g
@@ -296,7 +296,7 @@ func (l *loader) groupRecord(id string, value []byte) error {
 }
 
 func (l *loader) offsetRecord(key *recordKey, value []byte, producer int64, batchAt record.Offset) error {
-	var offset Offset
+	var offset CommittedOffset
 	if value != nil {
 		var err error
 		if offset, err = parseOffset(value); err != nil {

@@ -15,7 +15,7 @@ func TestABatchThatDoesNotParseEndsTheLoad(t *testing.T) {
 	good := func(partition int32) []byte {
 		b := record.NewBuilder(record.Defaults())
 		key := appendOffsetKey(nil, "g", TopicPartition{Topic: "t", Partition: partition})
-		if err := b.Append(1, key, formats{3, 3}.appendOffset(nil, &Offset{Offset: 5, ExpiresMs: noExpiry})); err != nil {
+		if err := b.Append(1, key, formats{3, 3}.appendOffset(nil, &CommittedOffset{Offset: 5, ExpiresMs: noExpiry})); err != nil {
 			t.Fatal(err)
 		}
 		batch, err := b.Build()

@@ -12,10 +12,10 @@ import (
 // TopicPartition identifies a partition.
 type TopicPartition = metadata.TopicPartition
 
-// Offset is a committed offset.
-type Offset struct {
+// CommittedOffset is an offset that a group has committed, with its metadata and times.
+type CommittedOffset struct {
 	Offset      record.Offset
-	LeaderEpoch int32 // of the last consumed record; -1 for none
+	LeaderEpoch metadata.LeaderEpoch // of the last consumed record; -1 for none
 	Metadata    string
 	CommittedMs int64 // ms
 	ExpiresMs   int64 // ms; -1: the broker's retention applies
@@ -30,14 +30,14 @@ const noExpiry int64 = -1
 // Commit is an offset to commit for one partition.
 type Commit struct {
 	Partition TopicPartition
-	Offset    Offset
+	Offset    CommittedOffset
 }
 
 // offsets has a group's committed offsets and those that are being committed. A commit is staged
 // before its record is appended, and settled once the record is on all in-sync replicas or has
 // failed. The zero value is empty.
 type offsets struct {
-	committed smallMap[TopicPartition, Offset]
+	committed smallMap[TopicPartition, CommittedOffset]
 	// staged has the commits that have not been settled, as the number that stage returned for the
 	// latest commit of each partition. nil: none.
 	staged *smallMap[TopicPartition, uint64]
@@ -73,7 +73,7 @@ func (o *offsets) unstage(p TopicPartition) {
 	}
 }
 
-func (o *offsets) put(p TopicPartition, v Offset) {
+func (o *offsets) put(p TopicPartition, v CommittedOffset) {
 	if have, known := o.committed.get(p); !known || have.recordAt < v.recordAt {
 		o.committed.put(p, v)
 	}
@@ -158,12 +158,12 @@ func (o *offsets) endTxn(producerID int64, committed bool) {
 // Fetched is the result of OffsetFetch for a partition.
 type Fetched struct {
 	Partition TopicPartition
-	Offset    Offset // its Offset is -1 if nothing is committed
+	Offset    CommittedOffset // its Offset is -1 if nothing is committed
 	Err       protocol.ErrorCode
 }
 
 func nothingCommitted(p TopicPartition, code protocol.ErrorCode) Fetched {
-	return Fetched{Partition: p, Offset: Offset{Offset: -1, LeaderEpoch: -1}, Err: code}
+	return Fetched{Partition: p, Offset: CommittedOffset{Offset: -1, LeaderEpoch: -1}, Err: code}
 }
 
 // fetch returns the committed offsets of the partitions, or of all that have one if partitions is

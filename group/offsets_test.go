@@ -11,7 +11,7 @@ import (
 func at(ms int64) time.Time { return time.UnixMilli(ms) }
 
 func offsetOf(p TopicPartition, offset record.Offset) []Commit {
-	return []Commit{{p, Offset{Offset: offset, LeaderEpoch: -1, ExpiresMs: noExpiry}}}
+	return []Commit{{p, CommittedOffset{Offset: offset, LeaderEpoch: -1, ExpiresMs: noExpiry}}}
 }
 
 // If a partition has two pending commits, the end of the first leaves the second pending.

@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/internal/javatext"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/settings"
 )
@@ -58,12 +59,12 @@ func appendGroupKey(dst []byte, group string) []byte {
 	return key.AppendTo(dst)
 }
 
-func (f formats) appendOffset(dst []byte, v *Offset) []byte {
+func (f formats) appendOffset(dst []byte, v *CommittedOffset) []byte {
 	version := f.offset
 	if v.ExpiresMs != noExpiry {
 		version = 1
 	}
-	value := kmsg.OffsetCommitValue{Version: version, Offset: int64(v.Offset), LeaderEpoch: v.LeaderEpoch, Metadata: v.Metadata,
+	value := kmsg.OffsetCommitValue{Version: version, Offset: int64(v.Offset), LeaderEpoch: int32(v.LeaderEpoch), Metadata: v.Metadata,
 		CommitTimestamp: v.CommittedMs, ExpireTimestamp: v.ExpiresMs}
 	return value.AppendTo(dst)
 }
@@ -133,16 +134,16 @@ func valueVersion(b []byte) (int16, error) {
 }
 
 // parseOffset reads the value of an offset. The metadata aliases b.
-func parseOffset(b []byte) (Offset, error) {
+func parseOffset(b []byte) (CommittedOffset, error) {
 	if _, err := valueVersion(b); err != nil {
-		return Offset{}, err
+		return CommittedOffset{}, err
 	}
 	var v kmsg.OffsetCommitValue
 	v.Default()
 	if err := v.UnsafeReadFrom(b); err != nil {
-		return Offset{}, fmt.Errorf("the value of an offset does not parse: %w", err)
+		return CommittedOffset{}, fmt.Errorf("the value of an offset does not parse: %w", err)
 	}
-	o := Offset{Offset: record.Offset(v.Offset), LeaderEpoch: v.LeaderEpoch, Metadata: v.Metadata, CommittedMs: v.CommitTimestamp, ExpiresMs: v.ExpireTimestamp}
+	o := CommittedOffset{Offset: record.Offset(v.Offset), LeaderEpoch: metadata.LeaderEpoch(v.LeaderEpoch), Metadata: v.Metadata, CommittedMs: v.CommitTimestamp, ExpiresMs: v.ExpireTimestamp}
 	if v.Version != 1 {
 		o.ExpiresMs = noExpiry
 	}

@@ -14,12 +14,12 @@ import (
 
 // A record's version decides which of its fields are read.
 func TestFieldsOfAnOffsetAreReadFromTheirVersionOn(t *testing.T) {
-	for version, want := range map[int16]Offset{
+	for version, want := range map[int16]CommittedOffset{
 		1: {Offset: 5, LeaderEpoch: -1, Metadata: "m", CommittedMs: 7, ExpiresMs: 9},
 		2: {Offset: 5, LeaderEpoch: -1, Metadata: "m", CommittedMs: 7, ExpiresMs: noExpiry},
 		3: {Offset: 5, LeaderEpoch: 4, Metadata: "m", CommittedMs: 7, ExpiresMs: noExpiry},
 	} {
-		v := Offset{Offset: 5, LeaderEpoch: 4, Metadata: "m", CommittedMs: 7, ExpiresMs: noExpiry}
+		v := CommittedOffset{Offset: 5, LeaderEpoch: 4, Metadata: "m", CommittedMs: 7, ExpiresMs: noExpiry}
 		if version == 1 {
 			v.ExpiresMs = 9
 		}

@@ -304,7 +304,7 @@ func (s *scenario) commit(command string, bare []string, o map[string]string) {
 	expires := s.number(o, "expires", -1)
 	for _, k := range sortedKeys(o) {
 		if strings.Contains(k, "-") {
-			commits = append(commits, Commit{s.partition(k), Offset{Offset: record.Offset(s.number(o, k, 0)), LeaderEpoch: -1, CommittedMs: s.now.UnixMilli(), ExpiresMs: expires}})
+			commits = append(commits, Commit{s.partition(k), CommittedOffset{Offset: record.Offset(s.number(o, k, 0)), LeaderEpoch: -1, CommittedMs: s.now.UnixMilli(), ExpiresMs: expires}})
 		}
 	}
 	at := s.number(o, "at", s.now.UnixMilli())

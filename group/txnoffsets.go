@@ -4,7 +4,7 @@ package group
 // partition, since a request may name very many partitions while very many transactions are open.
 // The zero value is empty.
 type txnOffsets struct {
-	byProducer  map[int64]map[TopicPartition]Offset
+	byProducer  map[int64]map[TopicPartition]CommittedOffset
 	byPartition map[TopicPartition]*smallMap[int64, struct{}] // the producers with a commit
 }
 
@@ -16,19 +16,19 @@ func (t *txnOffsets) open(producerID int64) bool { return len(t.byProducer[produ
 // holds reports whether a transaction has a commit of the partition.
 func (t *txnOffsets) holds(p TopicPartition) bool { return t.byPartition[p] != nil }
 
-func (t *txnOffsets) get(producerID int64, p TopicPartition) (v Offset, known bool) {
+func (t *txnOffsets) get(producerID int64, p TopicPartition) (v CommittedOffset, known bool) {
 	v, known = t.byProducer[producerID][p]
 	return v, known
 }
 
-func (t *txnOffsets) put(producerID int64, p TopicPartition, v Offset) {
+func (t *txnOffsets) put(producerID int64, p TopicPartition, v CommittedOffset) {
 	if t.byProducer == nil {
-		t.byProducer = map[int64]map[TopicPartition]Offset{}
+		t.byProducer = map[int64]map[TopicPartition]CommittedOffset{}
 		t.byPartition = map[TopicPartition]*smallMap[int64, struct{}]{}
 	}
 	commits := t.byProducer[producerID]
 	if commits == nil {
-		commits = map[TopicPartition]Offset{}
+		commits = map[TopicPartition]CommittedOffset{}
 		t.byProducer[producerID] = commits
 	}
 	commits[p] = v
@@ -60,7 +60,7 @@ func (t *txnOffsets) forget(producerID int64, p TopicPartition) {
 }
 
 // end removes and returns the producer's commits.
-func (t *txnOffsets) end(producerID int64) map[TopicPartition]Offset {
+func (t *txnOffsets) end(producerID int64) map[TopicPartition]CommittedOffset {
 	commits := t.byProducer[producerID]
 	delete(t.byProducer, producerID)
 	for p := range commits {

@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/group"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 )
@@ -55,8 +56,8 @@ func OffsetCommit(groups *group.Coordinator, classic ConsumerOffsets, cache Meta
 }
 
 // offsetOf returns the offset that the request commits for a partition.
-func offsetOf(req *kmsg.OffsetCommitRequest, p *kmsg.OffsetCommitRequestTopicPartition, nowMs int64) group.Offset {
-	o := group.Offset{Offset: record.Offset(p.Offset), LeaderEpoch: -1, Metadata: valueOrEmpty(p.Metadata), CommittedMs: nowMs, ExpiresMs: -1}
+func offsetOf(req *kmsg.OffsetCommitRequest, p *kmsg.OffsetCommitRequestTopicPartition, nowMs int64) group.CommittedOffset {
+	o := group.CommittedOffset{Offset: record.Offset(p.Offset), LeaderEpoch: -1, Metadata: valueOrEmpty(p.Metadata), CommittedMs: nowMs, ExpiresMs: -1}
 	if req.Version == 1 && p.Timestamp != -1 {
 		o.CommittedMs = p.Timestamp
 	}
@@ -64,7 +65,7 @@ func offsetOf(req *kmsg.OffsetCommitRequest, p *kmsg.OffsetCommitRequestTopicPar
 		o.ExpiresMs = nowMs + req.RetentionTimeMillis
 	}
 	if req.Version >= 6 {
-		o.LeaderEpoch = p.LeaderEpoch
+		o.LeaderEpoch = metadata.LeaderEpoch(p.LeaderEpoch)
 	}
 	return o
 }

@@ -127,7 +127,7 @@ func fetchGroup(c *Call, groups *group.Coordinator, asked *kmsg.OffsetFetchReque
 		topic.Topic = t.Topic
 		for _, p := range t.Partitions {
 			topic.Partitions = append(topic.Partitions, fetchedPartition(group.Fetched{Partition: group.TopicPartition{Partition: p},
-				Offset: group.Offset{Offset: -1, LeaderEpoch: -1}, Err: protocol.TopicAuthorizationFailed}))
+				Offset: group.CommittedOffset{Offset: -1, LeaderEpoch: -1}, Err: protocol.TopicAuthorizationFailed}))
 		}
 		g.Topics = append(g.Topics, topic)
 	}
@@ -156,7 +156,7 @@ func fetchedTopics(offsets []group.Fetched) []kmsg.OffsetFetchResponseGroupTopic
 
 func fetchedPartition(f group.Fetched) kmsg.OffsetFetchResponseGroupTopicPartition {
 	p := kmsg.NewOffsetFetchResponseGroupTopicPartition()
-	p.Partition, p.Offset, p.LeaderEpoch = f.Partition.Partition, int64(f.Offset.Offset), f.Offset.LeaderEpoch
+	p.Partition, p.Offset, p.LeaderEpoch = f.Partition.Partition, int64(f.Offset.Offset), int32(f.Offset.LeaderEpoch)
 	p.Metadata, p.ErrorCode = &f.Offset.Metadata, int16(f.Err)
 	return p
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/group"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 )
@@ -39,9 +40,9 @@ func TxnOffsetCommit(groups *group.Coordinator, cache Metadata) Handler {
 				p := group.TopicPartition{Topic: asked.Topic, Partition: from.Partition}
 				t.Partitions[j].Partition = p.Partition
 				if pending.add(c.checkCommitted(cluster, p.Topic, p.Partition), &t.Partitions[j].ErrorCode) {
-					o := group.Offset{Offset: record.Offset(from.Offset), LeaderEpoch: -1, Metadata: valueOrEmpty(from.Metadata), CommittedMs: now, ExpiresMs: -1}
+					o := group.CommittedOffset{Offset: record.Offset(from.Offset), LeaderEpoch: -1, Metadata: valueOrEmpty(from.Metadata), CommittedMs: now, ExpiresMs: -1}
 					if req.Version >= 2 {
-						o.LeaderEpoch = from.LeaderEpoch
+						o.LeaderEpoch = metadata.LeaderEpoch(from.LeaderEpoch)
 					}
 					commits = append(commits, group.Commit{Partition: p, Offset: o})
 				}
