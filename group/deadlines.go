@@ -23,9 +23,6 @@ func (g *Group) arm(at time.Time) time.Time {
 // while the request is parked.
 func (g *Group) renew(now time.Time, m *Member) {
 	m.expires = g.arm(now.Add(millis(m.SessionTimeoutMs)))
-	if m.isNew { // its first request is parked, so it cannot send heartbeats
-		m.expires = g.arm(now.Add(newMemberTimeout))
-	}
 }
 
 // answerSync answers the parked SyncGroup request, if any, of a member that stays in the group.
