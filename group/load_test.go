@@ -48,3 +48,30 @@ func TestABatchThatDoesNotParseEndsTheLoad(t *testing.T) {
 		}
 	}
 }
+
+// A control batch that compaction emptied does not show how its transaction ended, so it ends none.
+func TestAnEmptiedControlBatchEndsNoTransaction(t *testing.T) {
+	o := record.Defaults()
+	o.ProducerID, o.ProducerEpoch, o.BaseSequence, o.Transactional = 1, 0, 0, true
+	data := record.NewBuilder(o)
+	p := TopicPartition{Topic: "t"}
+	l := newLoader(0, Rules{MaxSize: 10}, t.Logf, t.Errorf)
+	if err := data.Append(1, appendOffsetKey(nil, "g", p), formats{3, 3}.appendOffset(nil, &Offset{Offset: 5, ExpiresMs: noExpiry})); err != nil {
+		t.Fatal(err)
+	}
+	batch, err := data.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.applyBatch(batch)
+	o.Control, o.BaseSequence = true, record.NoSequence
+	l.applyBatch(record.EmptyBatch(o, 1, 1))
+	marker, err := record.EndTxnMarker(o, record.Commit, 0, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.applyBatch(marker)
+	if got := l.groups["g"].offsets[p]; got.Offset != 5 {
+		t.Errorf("the committed offset is %d, want 5", got.Offset)
+	}
+}
