@@ -98,7 +98,7 @@ func (m *Machine) addBrokers(ids []metadata.BrokerID, now map[metadata.BrokerID]
 func (m *Machine) brokersStarted(ids []metadata.BrokerID) error {
 	m.log.Infof("New broker startup callback for %s", javatext.Join(ids, ","))
 	for _, id := range ids {
-		delete(m.c.offlineDirs, id)
+		delete(m.c.offlineReplicas, id)
 	}
 	m.dispatcher.updateMetadata(without(m.c.registeredIDs(), ids))
 	m.dispatcher.updateMetadata(ids, m.c.partitionsWithLeadership()...)
@@ -140,7 +140,7 @@ func (m *Machine) brokersFailed(ids []metadata.BrokerID) error {
 	m.log.Infof("Broker failure callback for %s", javatext.Join(ids, ","))
 	var leaving []metadata.BrokerID
 	for _, id := range ids {
-		delete(m.c.offlineDirs, id)
+		delete(m.c.offlineReplicas, id)
 		if m.c.shuttingDown[id] {
 			delete(m.c.shuttingDown, id)
 			leaving = append(leaving, id)

@@ -31,9 +31,9 @@ type controllerContext struct {
 	// also in shuttingDown and does not count as live.
 	brokers      map[metadata.BrokerID]zkstore.BrokerInfo
 	shuttingDown map[metadata.BrokerID]bool
-	// offlineDirs has, for each broker, the partitions that it could not serve because of a failed
-	// log directory.
-	offlineDirs map[metadata.BrokerID]map[TopicPartition]bool
+	// offlineReplicas has, for each broker, the partitions that it could not serve because of a
+	// failed log directory.
+	offlineReplicas map[metadata.BrokerID]map[TopicPartition]bool
 
 	topics map[string]*topicContext // all children of /brokers/topics
 	sorted []string                 // the sorted names of topics; nil if topics changed since
@@ -63,14 +63,14 @@ type partitionContext struct {
 
 func newControllerContext() *controllerContext {
 	return &controllerContext{
-		brokers:       map[metadata.BrokerID]zkstore.BrokerInfo{},
-		shuttingDown:  map[metadata.BrokerID]bool{},
-		offlineDirs:   map[metadata.BrokerID]map[TopicPartition]bool{},
-		topics:        map[string]*topicContext{},
-		unlisted:      map[string]bool{},
-		names:         map[TopicID]string{},
-		reassigning:   map[TopicPartition]bool{},
-		deletionQueue: newDeletionQueue(),
+		brokers:         map[metadata.BrokerID]zkstore.BrokerInfo{},
+		shuttingDown:    map[metadata.BrokerID]bool{},
+		offlineReplicas: map[metadata.BrokerID]map[TopicPartition]bool{},
+		topics:          map[string]*topicContext{},
+		unlisted:        map[string]bool{},
+		names:           map[TopicID]string{},
+		reassigning:     map[TopicPartition]bool{},
+		deletionQueue:   newDeletionQueue(),
 	}
 }
 
@@ -101,25 +101,25 @@ func (c *controllerContext) liveIDs() []metadata.BrokerID {
 
 // replicaOnline reports whether the broker is live and can serve the partition.
 func (c *controllerContext) replicaOnline(id metadata.BrokerID, tp TopicPartition) bool {
-	return c.live(id) && !c.offlineDirs[id][tp]
+	return c.live(id) && !c.offlineReplicas[id][tp]
 }
 
 // setServed records whether the broker of a replica can serve it.
 func (c *controllerContext) setServed(r replicaID, served bool) {
 	if served {
-		delete(c.offlineDirs[r.Broker], r.TopicPartition)
+		delete(c.offlineReplicas[r.Broker], r.TopicPartition)
 		return
 	}
-	if c.offlineDirs[r.Broker] == nil {
-		c.offlineDirs[r.Broker] = map[TopicPartition]bool{}
+	if c.offlineReplicas[r.Broker] == nil {
+		c.offlineReplicas[r.Broker] = map[TopicPartition]bool{}
 	}
-	c.offlineDirs[r.Broker][r.TopicPartition] = true
+	c.offlineReplicas[r.Broker][r.TopicPartition] = true
 }
 
 // replicaOnlineOrLeaving is like replicaOnline, but also returns true for a broker that is shutting
 // down.
 func (c *controllerContext) replicaOnlineOrLeaving(id metadata.BrokerID, tp TopicPartition) bool {
-	return c.registered(id) && !c.offlineDirs[id][tp]
+	return c.registered(id) && !c.offlineReplicas[id][tp]
 }
 
 // ---- Topics and partitions
@@ -157,7 +157,7 @@ func (c *controllerContext) removeTopic(name string) {
 		for index := range t.partitions {
 			tp := TopicPartition{Topic: name, Partition: index}
 			delete(c.reassigning, tp)
-			for _, offline := range c.offlineDirs {
+			for _, offline := range c.offlineReplicas {
 				delete(offline, tp)
 			}
 		}

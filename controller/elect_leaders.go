@@ -129,7 +129,7 @@ func (er *electionRequests) run(ctx context.Context, e electionRequest, tps []To
 	if unknown > unknownLogged {
 		er.log.Infof("Skipping replica leader election (%s) by %s for %d more partitions since they don't exist.", e.type_, e.trigger, unknown-unknownLogged)
 	}
-	outcomes, err := er.elect(ctx, electable, e.type_, e.trigger)
+	outcomes, err := er.electLeadersOf(ctx, electable, e.type_, e.trigger)
 	if err != nil {
 		return nil, err
 	}
@@ -172,9 +172,9 @@ func (er *electionRequests) result(tp TopicPartition, outcomes map[TopicPartitio
 	}
 }
 
-// elect runs preferred or unclean elections. An unclean election not requested through the
+// electLeadersOf runs preferred or unclean elections. An unclean election not requested through the
 // ElectLeaders API elects a replica out of sync only if the topic allows it.
-func (er *electionRequests) elect(ctx context.Context, tps []TopicPartition, t ElectionType, trigger electionTrigger) (map[TopicPartition]electionOutcome, error) {
+func (er *electionRequests) electLeadersOf(ctx context.Context, tps []TopicPartition, t ElectionType, trigger electionTrigger) (map[TopicPartition]electionOutcome, error) {
 	er.log.Infof("Starting replica leader election (%s) for partitions %s triggered by %s", t, javatext.Join(tps, ","), trigger)
 	s := electPreferred
 	if t == ElectUnclean {
@@ -245,7 +245,7 @@ func (er *electionRequests) resumePreferred(ctx context.Context) error {
 	er.log.Infof("Partitions that completed preferred replica election: %s", javatext.Join(done, ","))
 	er.log.Infof("Skipping preferred replica election for partitions due to topic deletion: %s", javatext.Join(skipped, ","))
 	er.log.Infof("Resuming preferred replica election for partitions: %s", javatext.Join(pending, ","))
-	_, err = er.elect(ctx, pending, ElectPreferred, zkTriggered)
+	_, err = er.electLeadersOf(ctx, pending, ElectPreferred, zkTriggered)
 	return err
 }
 
@@ -267,7 +267,7 @@ func (e autoRebalance) process(m *Machine) error {
 			online := func(id metadata.BrokerID) bool { return m.c.replicaOnline(id, tp) }
 			return !preferredCanLead(m.c.assignment(tp), m.c.leadership(tp).ISR, online)
 		})
-		if _, err := m.elections.elect(m.ctx, tps, ElectPreferred, autoTriggered); err != nil {
+		if _, err := m.elections.electLeadersOf(m.ctx, tps, ElectPreferred, autoTriggered); err != nil {
 			return fmt.Errorf("rebalance leaders to broker %d: %w", broker, err)
 		}
 	}

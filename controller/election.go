@@ -44,10 +44,10 @@ type ballot struct {
 	recovery        bool                            // mark a leader that was out of sync as recovering (since IBP 3.2-IV0)
 }
 
-// elect returns the new state, with the leader epoch increased by one, and the replicas that must
+// electLeader returns the new state of a partition, with the leader epoch increased by one, and the replicas that must
 // be sent it. ok is false if no replica may lead. Among several candidates, the first in the order
 // of the assignment wins.
-func elect(s strategy, b ballot) (next zkstore.PartitionState, recipients []metadata.BrokerID, ok bool) {
+func electLeader(s strategy, b ballot) (next zkstore.PartitionState, recipients []metadata.BrokerID, ok bool) {
 	replicas := b.assignment.Replicas
 	inSync := func(id metadata.BrokerID) bool { return slices.Contains(b.state.ISR, id) }
 	next = nextEpoch(b.state)

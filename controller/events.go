@@ -47,7 +47,7 @@ func (e leaderAndISRAnswered) process(m *Machine) error {
 		m.changes.Errorf("Received error %s in LeaderAndIsr response from broker %d", code, e.broker)
 		return nil
 	}
-	offline := m.c.offlineDirs[e.broker]
+	offline := m.c.offlineReplicas[e.broker]
 	var lost []replicaID
 	m.eachAnswer(e.resp, func(tp TopicPartition, code protocol.ErrorCode) {
 		switch {
@@ -56,7 +56,7 @@ func (e leaderAndISRAnswered) process(m *Machine) error {
 		case code == protocol.KafkaStorageError && !offline[tp]:
 			if offline == nil {
 				offline = map[TopicPartition]bool{}
-				m.c.offlineDirs[e.broker] = offline
+				m.c.offlineReplicas[e.broker] = offline
 			}
 			offline[tp] = true
 			lost = append(lost, replicaID{tp, e.broker})

@@ -260,7 +260,7 @@ func (ps *partitionStates) electKnown(ctx context.Context, b *batch, tps []Topic
 			rest = append(rest, tp)
 			continue
 		}
-		next, to, ok := elect(s, ps.ballot(tp, *state, false))
+		next, to, ok := electLeader(s, ps.ballot(tp, *state, false))
 		if !ok {
 			rest = append(rest, tp)
 			continue
@@ -306,7 +306,7 @@ func (ps *partitionStates) electOnce(ctx context.Context, b *batch, tps []TopicP
 			outcomes[tp] = electionOutcome{err: err}
 			continue
 		}
-		next, to, ok := elect(s, ps.ballot(tp, state, unclean[tp.Topic]))
+		next, to, ok := electLeader(s, ps.ballot(tp, state, unclean[tp.Topic]))
 		if !ok {
 			outcomes[tp] = electionOutcome{err: stateChangeFailed("Failed to elect leader for partition %s under strategy %s", tp.String(), s)}
 			continue

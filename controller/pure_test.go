@@ -96,7 +96,7 @@ func TestElect(t *testing.T) {
 		{"controlled shutdown: no other replica is in sync", electControlledShutdown,
 			ballot{assignment: replicas(1, 2), state: state(1, 1), onlineOrLeaving: in(1, 2), leaving: in(1)}, metadata.NoBroker, nil, nil, false, false},
 	} {
-		next, recipients, ok := elect(c.s, c.b)
+		next, recipients, ok := electLeader(c.s, c.b)
 		if ok != c.ok {
 			t.Errorf("%s: %t", c.name, ok)
 			continue

@@ -28,7 +28,7 @@ func (Startup) String() string { return "Startup" }
 
 func (Startup) process(m *Machine) error {
 	m.bindSession()
-	return m.elect()
+	return m.electController()
 }
 
 // controllerChange notifies that /controller was created or changed.
@@ -46,7 +46,7 @@ func (reelect) process(m *Machine) error {
 	if err := m.maybeResign(); err != nil || m.pausing {
 		return err
 	}
-	return m.elect()
+	return m.electController()
 }
 
 // pauseOver ends the pause of a broker that failed to become the controller.
@@ -116,8 +116,8 @@ func (m *Machine) maybeResign() error {
 	return nil
 }
 
-// elect tries to become the controller if there is none.
-func (m *Machine) elect() error {
+// electController tries to become the controller if there is none.
+func (m *Machine) electController() error {
 	exists, err := m.readController()
 	if err != nil {
 		return err
