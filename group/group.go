@@ -3,6 +3,8 @@ package group
 import (
 	"slices"
 	"time"
+
+	"github.com/monedula/monedula/protocol"
 )
 
 // State is the state of a group.
@@ -96,6 +98,45 @@ func (g *Group) supports(protocolType string, protocols []Protocol) bool {
 	return g.hasProtocolType() && g.protocolType == protocolType && slices.ContainsFunc(protocols, func(p Protocol) bool {
 		return g.members.allSupport(p.Name)
 	})
+}
+
+// CheckCommit returns None if the sender may commit, else the code to answer, and keeps the session
+// alive if the sender is a member. Transactional commits of old producers have no member.
+func (g *Group) CheckCommit(now time.Time, memberID string, instanceID *string, generation int32, transactional bool) protocol.ErrorCode {
+	switch {
+	case g.state == Dead:
+		return protocol.CoordinatorNotAvailable
+	case generation < 0 && g.state == Empty:
+		return protocol.None
+	case generation >= 0 || memberID != "" || instanceID != nil:
+		if code := g.members.check(memberID, instanceID); code != protocol.None {
+			return code
+		}
+		if generation != g.generation {
+			return protocol.IllegalGeneration
+		}
+	case !transactional && g.state != Empty:
+		return protocol.UnknownMemberID
+	}
+	if transactional {
+		return protocol.None
+	}
+	if g.state == CompletingRebalance {
+		return protocol.RebalanceInProgress
+	}
+	if m := g.members.get(memberID); m != nil {
+		g.renew(now, m)
+	}
+	return protocol.None
+}
+
+// DieIfIdle makes the group dead if it has neither members nor offsets. It reports whether the
+// group is dead.
+func (g *Group) DieIfIdle(now time.Time) bool {
+	if g.state == Empty && g.offsets.empty() {
+		g.become(Dead, now)
+	}
+	return g.state == Dead
 }
 
 func millis(ms int32) time.Duration { return time.Duration(ms) * time.Millisecond }

@@ -2,7 +2,6 @@ package group
 
 import (
 	"slices"
-	"time"
 
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
@@ -254,36 +253,6 @@ func contains(sorted []string, s string) bool {
 	return found
 }
 
-// CheckCommit returns None if the sender may commit, else the code to answer, and keeps the session
-// alive if the sender is a member. Transactional commits of old producers have no member.
-func (g *Group) CheckCommit(now time.Time, memberID string, instanceID *string, generation int32, transactional bool) protocol.ErrorCode {
-	switch {
-	case g.state == Dead:
-		return protocol.CoordinatorNotAvailable
-	case generation < 0 && g.state == Empty:
-		return protocol.None
-	case generation >= 0 || memberID != "" || instanceID != nil:
-		if code := g.members.check(memberID, instanceID); code != protocol.None {
-			return code
-		}
-		if generation != g.generation {
-			return protocol.IllegalGeneration
-		}
-	case !transactional && g.state != Empty:
-		return protocol.UnknownMemberID
-	}
-	if transactional {
-		return protocol.None
-	}
-	if g.state == CompletingRebalance {
-		return protocol.RebalanceInProgress
-	}
-	if m := g.members.get(memberID); m != nil {
-		g.renew(now, m)
-	}
-	return protocol.None
-}
-
 // ExpireOffsets removes the expired offsets (KIP-211) and returns their partitions. If a group has
 // members, offsets expire only in a stable consumer group, and only those of topics to which no
 // member is subscribed.
@@ -297,15 +266,6 @@ func (g *Group) ExpireOffsets(nowMs, retentionMs int64) []TopicPartition {
 		return g.offsets.expire(nowMs, retentionMs, noTime, g.subscribed)
 	}
 	return nil
-}
-
-// DieIfIdle makes the group dead if it has neither members nor offsets. It reports whether the
-// group is dead.
-func (g *Group) DieIfIdle(now time.Time) bool {
-	if g.state == Empty && g.offsets.empty() {
-		g.become(Dead, now)
-	}
-	return g.state == Dead
 }
 
 // undeletable returns None if offsets of the topic may be deleted, else the code to answer: for a
