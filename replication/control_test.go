@@ -176,7 +176,7 @@ func TestATopicIDMayArriveInTheSameEpoch(t *testing.T) {
 func TestAFollowerRefusesRecordsOfClients(t *testing.T) {
 	b := newTestBroker(t)
 	b.know(ourID, 2)
-	b.StopFetchers()
+	b.fetchers.close()
 	p := b.lead(1, []int32{ourID, 2}, ourID)
 	b.control(roleOf(0, 2, 2, []int32{ourID, 2}, 2))
 	for _, acks := range []int16{0, 1, -1} {

@@ -103,17 +103,17 @@ func (f *PartitionFetch) bare(code protocol.ErrorCode) {
 // Begin, refuse the partitions that the client may not read, and call Read, then Finish. Release it
 // when the response is written.
 type Fetch struct {
-	Version      int16
-	ReplicaID    metadata.BrokerID // the follower's broker id; negative for consumers
-	ReplicaEpoch int64             // the broker epoch that the follower claims, or -1
-	MaxWait      time.Duration
-	MinBytes     int32
-	MaxBytes     int32
-	Committed    bool // read_committed
-	SessionID    int32
-	SessionEpoch int32
-	Client       ClientInfo
-	Done         <-chan struct{} // closed when the response is no longer needed
+	Version       int16
+	ReplicaID     metadata.BrokerID // the follower's broker id; negative for consumers
+	ReplicaEpoch  int64             // the broker epoch that the follower claims, or -1
+	MaxWait       time.Duration
+	MinBytes      int32
+	MaxBytes      int32
+	ReadCommitted bool // isolation level read_committed
+	SessionID     int32
+	SessionEpoch  int32
+	Client        ClientInfo
+	Done          <-chan struct{} // closed when the response is no longer needed
 
 	// Partitions is what the request names and, after Begin, all partitions to read, in order.
 	Partitions []PartitionFetch
@@ -191,21 +191,10 @@ func (f *Fetch) bound() storage.Bound {
 	switch {
 	case f.FromFollower():
 		return storage.UpToLogEnd
-	case f.Committed:
+	case f.ReadCommitted:
 		return storage.UpToLastStable
 	}
 	return storage.UpToHighWatermark
-}
-
-// endOf returns the offset up to which the fetch may read.
-func (f *Fetch) endOf(at storage.Offsets) record.Offset {
-	switch f.bound() {
-	case storage.UpToLogEnd:
-		return at.LogEnd
-	case storage.UpToLastStable:
-		return at.LastStable
-	}
-	return at.HighWatermark
 }
 
 // Begin resolves the fetch session and the names of topic ids. A code other than None is the
@@ -228,7 +217,7 @@ func (f *Fetch) Begin() protocol.ErrorCode {
 // reader describes the client to a fetch session. If any of this changes, the session reads all
 // partitions again.
 func (f *Fetch) reader() sessionReader {
-	return sessionReader{version: f.Version, replica: f.ReplicaID, epoch: f.ReplicaEpoch, committed: f.Committed, client: f.Client,
+	return sessionReader{version: f.Version, replica: f.ReplicaID, epoch: f.ReplicaEpoch, readCommitted: f.ReadCommitted, client: f.Client,
 		redirected: f.mayBeRedirected()}
 }
 
@@ -448,18 +437,18 @@ func (p *Partition) read(f *Fetch, want *PartitionFetch, maxBytes int32, minOne 
 		return errNegativeSize
 	}
 	data, err := log.Read(storage.Read{Offset: want.FetchOffset, MaxBytes: maxBytes, MinOneMessage: minOne,
-		Bound: f.bound(), AbortedWanted: f.Committed && !f.FromFollower()})
+		Bound: f.bound(), AbortedWanted: f.ReadCommitted && !f.FromFollower()})
 	if err != nil {
 		return err
 	}
 	want.resetAnswer(data.Offsets)
-	want.atEnd = want.FetchOffset == f.endOf(data.Offsets) && (!f.FromFollower() || p.keepsUpLocked(f.ReplicaID))
+	want.atEnd = want.FetchOffset == data.Offsets.Bound(f.bound()) && (!f.FromFollower() || p.keepsUpLocked(f.ReplicaID))
 	if data.FirstBatchIncomplete && !f.hardLimit() || f.FromFollower() && p.leaderThrottlesLocked(f.ReplicaID) {
 		data.Release()
 		return nil
 	}
 	want.Data = data
-	want.AbortedListed = f.Committed && !f.FromFollower()
+	want.AbortedListed = f.ReadCommitted && !f.FromFollower()
 	return nil
 }
 
@@ -495,7 +484,7 @@ func (p *Partition) peek(f *Fetch, want *PartitionFetch) (bytes int64, now bool)
 		return 0, true
 	}
 	at := log.Offsets()
-	end := f.endOf(at)
+	end := at.Bound(f.bound())
 	if want.FetchOffset > end {
 		return 0, true // the log was truncated
 	}

@@ -344,7 +344,7 @@ func (w *twins) begin(x *twinReader) {
 	var answered [2]bool
 	for i, b := range w.both {
 		f := b.NewFetch()
-		f.Version, f.ReplicaID, f.ReplicaEpoch, f.Committed = 17, x.replica, replicaEpoch, x.committed
+		f.Version, f.ReplicaID, f.ReplicaEpoch, f.ReadCommitted = 17, x.replica, replicaEpoch, x.committed
 		f.Client = ClientInfo{Listener: "PLAINTEXT", Rack: x.rack}
 		f.SessionID, f.SessionEpoch = x.id[i], x.epoch
 		f.MinBytes, f.MaxBytes, f.MaxWait = minBytes, 1<<20, time.Hour
@@ -479,7 +479,7 @@ func (w *twins) compareWithFullFetch(x *twinReader) {
 	}
 	for _, b := range w.both {
 		f := b.NewFetch()
-		f.Version, f.ReplicaID, f.SessionEpoch, f.Committed, f.Client = 17, -1, finalSessionEpoch, x.committed, x.fetch[0].Client
+		f.Version, f.ReplicaID, f.SessionEpoch, f.ReadCommitted, f.Client = 17, -1, finalSessionEpoch, x.committed, x.fetch[0].Client
 		f.MinBytes, f.MaxBytes = 1, 1<<20
 		for _, ask := range left {
 			f.Ask(ask)

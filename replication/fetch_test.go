@@ -437,7 +437,7 @@ func TestStorageErrorIsAnotherCodeForOldClients(t *testing.T) {
 func TestReadCommittedListsAbortedTransactions(t *testing.T) {
 	b := alone(t)
 	b.mustProduce(1)
-	f := b.fetch(0, func(f *Fetch) { f.Committed = true })
+	f := b.fetch(0, func(f *Fetch) { f.ReadCommitted = true })
 	if p := &f.Partitions[0]; !p.AbortedListed || len(p.Data.Aborted) != 0 {
 		t.Errorf("%+v", p)
 	}
@@ -531,7 +531,7 @@ func TestReadCommittedEndsBeforeAnOpenTransaction(t *testing.T) {
 	p.Add(testTopic, 0, batch(t, 2, transactional(7)))
 	p.Append()
 	wantCode(t, "produce", p.Partitions[0].Err, protocol.None)
-	committed := func(f *Fetch) { f.Committed = true }
+	committed := func(f *Fetch) { f.ReadCommitted = true }
 	if got := offsets(t, &b.fetch(0, committed).Partitions[0]); !slices.Equal(got, []record.Offset{0}) {
 		t.Errorf("read_committed while the transaction is open: %v", got)
 	}

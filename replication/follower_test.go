@@ -13,7 +13,7 @@ import (
 func followerOf2(t *testing.T) (*testBroker, *Partition) {
 	b := newTestBroker(t)
 	b.know(2, ourID)
-	b.StopFetchers()
+	b.fetchers.close()
 	if code := b.control(roleOf(0, 2, 3, []int32{2, ourID}, 2, ourID)); code != protocol.None {
 		t.Fatal(code)
 	}
@@ -118,7 +118,7 @@ func TestFollowerStartsAtItsLogEndOnlyIfTheLeaderReportsDivergence(t *testing.T)
 func TestPitfallReplication16_EpochWithoutRecordsIsRemovedWhenAFollowerTruncatesToItsEnd(t *testing.T) {
 	b := newTestBroker(t)
 	b.know(2, ourID)
-	b.StopFetchers()
+	b.fetchers.close()
 	p := b.lead(3, []int32{2, ourID}, ourID) // no records in epoch 3
 	if got := p.Log().LeaderEpoch(); got != 3 {
 		t.Fatalf("latest epoch %d", got)

@@ -49,15 +49,15 @@ func committedISR(isr []metadata.BrokerID) *inSync {
 // pending reports whether a response from the controller is outstanding.
 func (s *inSync) pending() bool { return s.proposed != nil }
 
-// expand returns the state after a request to add id, which is not a member.
-func (s *inSync) expand(id metadata.BrokerID) *inSync {
+// with returns the state after a request to add id, which is not a member.
+func (s *inSync) with(id metadata.BrokerID) *inSync {
 	larger := append(slices.Clone(s.committed), id)
 	return &inSync{committed: s.committed, proposed: larger, maximal: larger, inCommitted: s.inCommitted, inMaximal: membersOf(larger)}
 }
 
-// shrink returns the state after a request to remove ids. They count for the high watermark until
+// without returns the state after a request to remove ids. They count for the high watermark until
 // the controller has agreed.
-func (s *inSync) shrink(ids []metadata.BrokerID) *inSync {
+func (s *inSync) without(ids []metadata.BrokerID) *inSync {
 	smaller, removed := make([]metadata.BrokerID, 0, len(s.committed)), membersOf(ids)
 	for _, id := range s.committed {
 		if !removed.has(id) {
@@ -81,8 +81,9 @@ func mayJoin(logEnd, highWatermark, epochStart record.Offset) bool {
 	return logEnd >= highWatermark && logEnd >= epochStart
 }
 
-// outOfSync returns the members of isr, except the leader, that were last caught up before sinceMs. A
-// member without progress is out of sync because it is no longer an assigned replica.
+// outOfSync returns the members of isr, except the leader, that are not at the leader's end and
+// were last caught up before sinceMs. A member without progress is out of sync because it is no
+// longer an assigned replica.
 func outOfSync(isr []metadata.BrokerID, leader metadata.BrokerID, followers followers, leaderEnd record.Offset, sinceMs int64) []metadata.BrokerID {
 	var out []metadata.BrokerID
 	for _, id := range isr {

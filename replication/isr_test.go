@@ -58,11 +58,11 @@ func TestProgressAtTheStartOfAnEpoch(t *testing.T) {
 
 func TestPendingChangeUsesTheLargerSetForTheHighWatermark(t *testing.T) {
 	base := committedISR([]metadata.BrokerID{1, 2})
-	grown := base.expand(3)
+	grown := base.with(3)
 	if !grown.pending() || !slices.Equal(grown.committed, []metadata.BrokerID{1, 2}) || !slices.Equal(grown.proposed, []metadata.BrokerID{1, 2, 3}) || !slices.Equal(grown.maximal, []metadata.BrokerID{1, 2, 3}) {
 		t.Errorf("expand: %+v", grown)
 	}
-	shrunk := base.shrink([]metadata.BrokerID{2})
+	shrunk := base.without([]metadata.BrokerID{2})
 	if !shrunk.pending() || !slices.Equal(shrunk.committed, []metadata.BrokerID{1, 2}) || !slices.Equal(shrunk.proposed, []metadata.BrokerID{1}) || !slices.Equal(shrunk.maximal, []metadata.BrokerID{1, 2}) {
 		t.Errorf("shrink: %+v", shrunk)
 	}

@@ -267,7 +267,7 @@ func (p *Partition) expand(id metadata.BrokerID) {
 		}
 		p.m.partitionLog.Infof("[Partition %s broker=%d] Expanding ISR from %s to %s", p.id, p.m.opts.BrokerID,
 			javatext.Join(p.isr.committed, ","), javatext.Join(append(slices.Clone(p.isr.committed), id), ","))
-		return p.isr.expand(id)
+		return p.isr.with(id)
 	})
 }
 
@@ -286,7 +286,7 @@ func (p *Partition) shrink(now time.Time) {
 			return nil
 		}
 		at := p.log.Offsets()
-		next := p.isr.shrink(out)
+		next := p.isr.without(out)
 		p.m.partitionLog.Infof("[Partition %s broker=%d] Shrinking ISR from %s to %s. Leader: (highWatermark: %d, endOffset: %d). Out of sync replicas: %s.",
 			p.id, p.m.opts.BrokerID, javatext.Join(p.isr.committed, ","), javatext.Join(next.proposed, ","),
 			at.HighWatermark, at.LogEnd, p.laggards(out))

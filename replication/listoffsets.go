@@ -26,7 +26,7 @@ const (
 type OffsetAsk struct {
 	Version            int16
 	ReplicaID          metadata.BrokerID // -1: consumer; -2: debugging, any replica; otherwise a follower
-	Committed          bool              // read_committed
+	ReadCommitted      bool              // isolation level read_committed
 	Topic              string
 	Partition          int32
 	CurrentLeaderEpoch metadata.LeaderEpoch // -1: unchecked
@@ -73,12 +73,12 @@ func (p *Partition) listOffset(ask OffsetAsk) (storage.TimestampedOffset, error)
 	bound := storage.UpToLogEnd
 	if consumer {
 		bound = storage.UpToHighWatermark
-		if ask.Committed {
+		if ask.ReadCommitted {
 			bound = storage.UpToLastStable
 		}
 	}
 	at := log.Offsets()
-	limit := boundOf(at, bound)
+	limit := at.Bound(bound)
 	// A new leader's high watermark may be below one that its predecessor reported. Until it has
 	// reached the start of the epoch, no offset at or above it is returned, so no client sees
 	// offsets go back.
@@ -117,16 +117,6 @@ func offsetNotAvailable(version int16) error {
 		return protocol.OffsetNotAvailable
 	}
 	return protocol.LeaderNotAvailable
-}
-
-func boundOf(at storage.Offsets, bound storage.Bound) record.Offset {
-	switch bound {
-	case storage.UpToHighWatermark:
-		return at.HighWatermark
-	case storage.UpToLastStable:
-		return at.LastStable
-	}
-	return at.LogEnd
 }
 
 // LegacyOffsets answers ListOffsets v0 with at most maxOffsets base offsets of segments, newest

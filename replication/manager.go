@@ -126,10 +126,6 @@ func ticks(period time.Duration) (<-chan time.Time, func()) {
 	return t.C, t.Stop
 }
 
-// StopFetchers stops following other brokers for good. It is the first step of a broker's shutdown:
-// from then on the log ends of this broker's followers do not move.
-func (m *Manager) StopFetchers() { m.fetchers.close() }
-
 // SetFetchers changes num.replica.fetchers, the number of fetchers per leader.
 func (m *Manager) SetFetchers(perLeader int32) { m.fetchers.resize(perLeader) }
 
@@ -137,7 +133,7 @@ func (m *Manager) SetFetchers(perLeader int32) { m.fetchers.resize(perLeader) }
 // watermarks. The caller must have stopped all requests.
 func (m *Manager) Close() {
 	m.log.Infof("[ReplicaManager broker=%d] Shutting down", m.opts.BrokerID)
-	m.StopFetchers()
+	m.fetchers.close()
 	m.mover.close()
 	if m.stop != nil {
 		m.stop()

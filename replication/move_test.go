@@ -193,7 +193,7 @@ func moveFollower(t *testing.T) *movingFollower {
 	})
 	m.testBroker = newTestBrokerOn(t, fs, []string{testDir, otherDir}, func(o *Options) { o.FetchPartitionBytes = 1 })
 	m.know(ourID, 2)
-	m.StopFetchers()
+	m.fetchers.close()
 	m.lead(0, []int32{ourID, 2}, ourID, 2)
 	m.holdMoves()
 	m.mustProduce(5)

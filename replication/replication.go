@@ -6,6 +6,11 @@
 // goes to one Partition. Pure functions make the decisions (isr.go, hw.go, follower_progress.go,
 // session.go, truncation.go); Partition and Manager carry them out.
 //
+// Followers have two sides. A follower of a partition led here is another broker that fetches from
+// this one; followers hold what the leader knows of them (follower_progress.go). A partition that
+// this broker follows is copied by the fetcher of its leader, which has a following for it.
+// followed is the result of one append of such a copy (follower.go).
+//
 // Locks, in the order in which they may be taken:
 //
 //	Manager.control       one control request at a time
@@ -125,9 +130,10 @@ type LeadershipListener interface {
 	Resigned(p TopicPartition, leaderEpoch metadata.LeaderEpoch)
 }
 
-// LogDirEvents announces a failed log directory to the controller through the znode
-// /log_dir_event_notification.
+// LogDirEvents announces to the controller, through a znode below /log_dir_event_notification, that
+// this broker cannot serve some of its replicas.
 type LogDirEvents interface {
+	// LogDirFailed reports that the log directory, or a single log in it, cannot be used.
 	LogDirFailed(dir string)
 }
 

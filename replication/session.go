@@ -78,11 +78,11 @@ func (p *sessionPartition) presenceOf() *presence {
 
 // sessionReader is what a response depends on besides the requested partitions.
 type sessionReader struct {
-	version   int16
-	replica   metadata.BrokerID
-	epoch     int64 // the follower's broker epoch
-	committed bool
-	client    ClientInfo
+	version       int16
+	replica       metadata.BrokerID
+	epoch         int64 // the follower's broker epoch
+	readCommitted bool
+	client        ClientInfo
 	// redirected: a replica selector decides where the client reads, depending on the live brokers.
 	redirected bool
 }

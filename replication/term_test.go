@@ -18,7 +18,7 @@ import (
 func ledBefore(t *testing.T) (*testBroker, *Partition) {
 	b := newTestBroker(t)
 	b.know(2, ourID)
-	b.StopFetchers()
+	b.fetchers.close()
 	return b, b.lead(3, []int32{ourID, 2}, ourID, 2)
 }
 
@@ -110,7 +110,7 @@ func TestListenersAreNotifiedOfLostLeadershipAfterItsLastAppend(t *testing.T) {
 		})
 		b := newTestBrokerOn(t, fs, []string{testDir})
 		b.know(2, ourID)
-		b.StopFetchers()
+		b.fetchers.close()
 		p := b.lead(3, []int32{ourID, 2}, ourID, 2)
 		armed = true
 		set := batch(t, 1)
@@ -197,7 +197,7 @@ func TestAFollowersFetchOfAnEarlierEpochDoesNotCount(t *testing.T) {
 // when the marker was written.
 func TestAVerificationEndsWithItsTransactionUnderAnotherLeader(t *testing.T) {
 	b, f := verifying(t, 5)
-	b.StopFetchers()
+	b.fetchers.close()
 	b.lead(3, []int32{ourID, 2}, ourID, 2)
 	txn := &Transaction{ID: "tx", ProducerID: 7, Partitions: []TopicPartition{{Topic: testTopic}}}
 	f.answer <- verdict(protocol.None)

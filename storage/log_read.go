@@ -49,7 +49,7 @@ func (l *Log) read(v *view, r Read) (Data, error) {
 		return data, protocol.Errorf(protocol.OffsetOutOfRange,
 			"Received request for offset %d for partition %s, but we only have log segments upto %d.", r.Offset, l.name, v.LogEnd)
 	}
-	bound := v.bound(r.Bound)
+	bound := v.Bound(r.Bound)
 	if r.Offset >= bound {
 		return data, nil
 	}
@@ -78,9 +78,9 @@ func (v *view) readSegment(i, boundSegment int, r Read, data *Data) (found bool,
 		data.Release()
 		return false, err
 	}
-	if i == boundSegment && v.bound(r.Bound) < v.LogEnd {
+	if i == boundSegment && v.Bound(r.Bound) < v.LogEnd {
 		// A batch that reaches the bound is not readable: the data ends at its position.
-		boundAt, boundSize, err := s.translate(p.handle, v.bound(r.Bound), end)
+		boundAt, boundSize, err := s.translate(p.handle, v.Bound(r.Bound), end)
 		if err != nil {
 			data.Release()
 			return false, err

@@ -37,7 +37,7 @@ func (l *Log) EarliestOffset() TimestampedOffset {
 // LatestOffset returns the bound's offset with the latest leader epoch, as ListOffsets -1 reports
 // it; the timestamp is -1.
 func (l *Log) LatestOffset(bound Bound) TimestampedOffset {
-	return TimestampedOffset{record.NoTimestamp, l.Offsets().bound(bound), l.LeaderEpoch()}
+	return TimestampedOffset{record.NoTimestamp, l.Offsets().Bound(bound), l.LeaderEpoch()}
 }
 
 // OffsetForTime finds the first record at or after timestamp ts (ms). Only the log end bounds the

@@ -192,7 +192,7 @@ func (m *Manager) openDirs() error {
 		if slices.ContainsFunc(m.dirs, func(d *logDir) bool { return d.path == absolute }) {
 			return fmt.Errorf("Duplicate log directory found: %s", strings.Join(m.config.Dirs, ", "))
 		}
-		d := &logDir{path: absolute, fs: m.config.FS, log: m.log, onFailure: m.dirFailedLater,
+		d := &logDir{path: absolute, fs: m.config.FS, log: m.log, onFailure: m.dropDirLater,
 			background: newPool(max(m.config.RecoveryThreads, 2)), small: newPool(smallWriters)}
 		d.checkpoints = dirCheckpoints{dir: d, logs: &m.logs, files: map[string]map[TopicPartition]record.Offset{}}
 		m.dirs = append(m.dirs, d)
@@ -354,17 +354,17 @@ func (m *Manager) logGivenUp(d *partitionDir) {
 	go report()
 }
 
-// dirFailedLater runs dirFailed in another goroutine, since the caller may hold a log's lock.
-func (m *Manager) dirFailedLater(d *logDir) {
+// dropDirLater runs dropDir in another goroutine, since the caller may hold a log's lock.
+func (m *Manager) dropDirLater(d *logDir) {
 	if m.config.Later != nil {
-		m.config.Later(0, func() { m.dirFailed(d) })
+		m.config.Later(0, func() { m.dropDir(d) })
 		return
 	}
-	go m.dirFailed(d)
+	go m.dropDir(d)
 }
 
-// dirFailed drops the logs of a failed directory.
-func (m *Manager) dirFailed(d *logDir) {
+// dropDir drops the logs of a failed directory.
+func (m *Manager) dropDir(d *logDir) {
 	m.log.Warnf("Stopping serving logs in dir %s", d.path)
 	current, future := m.logs.removeDir(d)
 	for _, l := range slices.Concat(current, future) {

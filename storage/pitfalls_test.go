@@ -74,7 +74,7 @@ func TestPitfallReplication10_NoReadGoesAboveTheLastStableOffset(t *testing.T) {
 						t.Error(err)
 					}
 				}
-				limit := data.Offsets.bound(bound)
+				limit := data.Offsets.Bound(bound)
 				data.Release()
 				for len(set) > 0 {
 					b, rest, err := record.Next(set)

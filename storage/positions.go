@@ -197,8 +197,8 @@ func (v *view) end(i int) int64 {
 	return v.segments[i].size.Load()
 }
 
-// bound returns the offset up to which a reader may read.
-func (o Offsets) bound(b Bound) record.Offset {
+// Bound returns the offset up to which a reader with the bound b may read.
+func (o Offsets) Bound(b Bound) record.Offset {
 	switch b {
 	case UpToHighWatermark:
 		return o.HighWatermark

@@ -105,7 +105,7 @@ func (x *fetchCall) begin(c *Call) *replication.Fetch {
 	req := &x.req
 	f.Version, f.ReplicaID, f.ReplicaEpoch = c.Version, metadata.BrokerID(req.ReplicaID), req.ReplicaEpoch
 	f.MaxWait, f.MinBytes, f.MaxBytes = time.Duration(req.MaxWaitMs)*time.Millisecond, req.MinBytes, req.MaxBytes
-	f.Committed = req.IsolationLevel == 1
+	f.ReadCommitted = req.IsolationLevel == 1
 	f.SessionID, f.SessionEpoch = req.SessionID, req.SessionEpoch
 	f.Client = replication.ClientInfo{Rack: req.RackID, Listener: c.Peer.Listener}
 	f.Done = c.Done

@@ -74,7 +74,7 @@ func (l *offsetLister) partition(topic string, p *kmsg.ListOffsetsRequestTopicPa
 	}
 	var found storage.TimestampedOffset
 	found, err = l.replicas.ListOffset(replication.OffsetAsk{
-		Version: l.req.Version, ReplicaID: metadata.BrokerID(l.req.ReplicaID), Committed: l.req.IsolationLevel == 1,
+		Version: l.req.Version, ReplicaID: metadata.BrokerID(l.req.ReplicaID), ReadCommitted: l.req.IsolationLevel == 1,
 		Topic: topic, Partition: p.Partition, CurrentLeaderEpoch: metadata.LeaderEpoch(p.CurrentLeaderEpoch), Timestamp: p.Timestamp})
 	if err != nil {
 		return err
