@@ -407,8 +407,9 @@ func (b *Broker) serve(context.Context) error {
 	return nil
 }
 
-// LogDirFailed notifies the controller of a failed log directory. If no log directory is left it
-// stops the broker instead, without waiting for ZooKeeper, which may be unreachable.
+// LogDirFailed notifies the controller that a log directory, or a single log in it, cannot be used.
+// If no log directory is left it stops the broker instead, without waiting for ZooKeeper, which may
+// be unreachable.
 func (b *Broker) LogDirFailed(dir string) {
 	if !slices.ContainsFunc(b.logs.Dirs(), func(d storage.DirStatus) bool { return d.Online }) {
 		b.fail(errors.New("Shutdown broker because all log dirs have failed: " + dir))

@@ -285,7 +285,8 @@ func (b Batch) DeleteHorizonMs() (int64, bool) {
 	return b.BaseTimestamp(), true
 }
 
-// Validate checks the size in the header against the number of bytes, and the checksum. The error
+// Validate checks the size in the header against the number of bytes, and the checksum. It serves
+// readers: the recovery of a log, consumers and dumps. Appends use CheckAppend instead. The error
 // wraps protocol.CorruptMessage.
 func (b Batch) Validate() error {
 	if len(b) < MinHeaderPeek {

@@ -76,7 +76,8 @@ func (e *OffsetsOutOfOrder) Error() string {
 }
 
 // CheckAppend checks the headers of the batches of a set: sizes, base offset, checksums and, with
-// RequireMonotonic, offsets. Both leader and follower start an append with it. The protocol code of
+// RequireMonotonic, offsets. storage starts each append with it, as leader and as follower. It does
+// not read the records; for a leader, ValidateAndAssign does that afterwards. The protocol code of
 // the error is InvalidRecord (the base offset of a client's batch is not 0), MessageTooLarge,
 // CorruptMessage or UnknownServerError (a codec that Kafka does not have, or OffsetsOutOfOrder).
 func CheckAppend(set []byte, c Check) (Checked, error) {
@@ -150,8 +151,9 @@ func (c *Checked) note(b Batch) {
 
 // CheckProduce checks what a Produce request of the given version holds for one partition: version
 // 3 and later must have exactly one v2 batch, and zstd is allowed only from version 7. Older
-// versions are not checked. The code of the error is InvalidRecord, UnsupportedCompressionType,
-// CorruptMessage or UnknownServerError.
+// versions are not checked. replication calls it before any log is touched; the append then checks
+// the batch itself (CheckAppend). The code of the error is InvalidRecord,
+// UnsupportedCompressionType, CorruptMessage or UnknownServerError.
 func CheckProduce(set []byte, version int16) error {
 	if version < 3 {
 		return nil

@@ -65,10 +65,11 @@ func (e *InvalidRecords) Error() string { return e.Message }
 // Unwrap returns e.Code, so that errors.Is(err, code) is true.
 func (e *InvalidRecords) Unwrap() error { return e.Code }
 
-// ValidateAndAssign checks a client's set record by record without allocating, and assigns offsets,
-// leader epoch and timestamps in place. It rebuilds the set only if the codec or the format must
-// change. checked is the result of CheckAppend for the set. A compressed batch is read as a stream,
-// so memory does not grow with its decompressed size. A rebuilt set is limited by MaxBatchSize,
+// ValidateAndAssign checks a set record by record without allocating, and assigns offsets, leader
+// epoch and timestamps in place. storage calls it after CheckAppend when a leader appends;
+// followers do not need it. It rebuilds the set only if the codec or the format must change.
+// checked is the result of CheckAppend for the set. A compressed batch is read as a stream, so
+// memory does not grow with its decompressed size. A rebuilt set is limited by MaxBatchSize,
 // MaxSetSize and 100 MiB for a single record.
 //
 // Errors: *InvalidRecords (InvalidRecord or InvalidTimestamp) for records that break the topic's

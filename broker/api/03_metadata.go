@@ -27,7 +27,9 @@ type TopicLister interface {
 }
 
 // MetadataOf answers with brokers, topics and partitions as the controller last sent them to this
-// broker. The brokers' addresses are those of the listener that received the request.
+// broker. The brokers' addresses are those of the listener that received the request. It is not
+// called Metadata, as the pattern of the other constructors would have it, because an interface has
+// that name.
 //
 // A request waits for at most a second for topics that no controller has announced yet. If it is
 // still unknown whether they exist, they are LEADER_NOT_AVAILABLE, which makes clients try again,
