@@ -166,7 +166,7 @@ func TestRunClassRunsTheToolOfAClass(t *testing.T) {
 		{[]string{"kafka.admin.TopicCommand", "--list"}, 1, "--bootstrap-server"},
 		{[]string{"kafka.tools.ConsoleConsumer", "--version"}, 0, "3.9.1\n"},
 		{[]string{"kafka.tools.ConsoleProducer", "--version"}, 0, "3.9.1\n"},
-		{[]string{"kafka.tools.DumpLogSegments", "--files", "nosuch"}, 0, "Ignoring unknown file nosuch"},
+		{[]string{"kafka.tools.DumpLogSegments", "--files", "nosuch.txt"}, 0, "Ignoring unknown file nosuch.txt"},
 		{[]string{"-name", "producer", "-loggc", "org.apache.kafka.tools.ProducerPerformance", "--version"}, 0, "3.9.1\n"},
 		{[]string{"kafka.Kafka", "--version"}, 0, "3.9.1\n"},
 		{[]string{"kafka.Kafka"}, 1, "USAGE: "},
