@@ -56,7 +56,7 @@ func TestAnEmptiedControlBatchEndsNoTransaction(t *testing.T) {
 	data := record.NewBuilder(o)
 	p := TopicPartition{Topic: "t"}
 	l := newLoader(0, Rules{MaxSize: 10}, t.Logf, t.Errorf)
-	if err := data.Append(1, appendOffsetKey(nil, "g", p), formats{3, 3}.appendOffset(nil, &Offset{Offset: 5, ExpiresMs: noExpiry})); err != nil {
+	if err := data.Append(1, appendOffsetKey(nil, "g", p), formats{3, 3}.appendOffset(nil, &CommittedOffset{Offset: 5, ExpiresMs: noExpiry})); err != nil {
 		t.Fatal(err)
 	}
 	batch, err := data.Build()
