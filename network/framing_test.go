@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"runtime"
@@ -287,4 +288,44 @@ func TestBuffersAreReusedAndBounded(t *testing.T) {
 		t.Errorf("%d bytes kept after nothing was used", b.Kept())
 	}
 	b.Put(fmt.Appendf(nil, "a foreign slice of a size of its own%d", 1)[:0])
+}
+
+// packets is a connection on which each Read returns bytes of one packet only.
+type packets struct {
+	net.Conn
+	left  [][]byte
+	reads int
+}
+
+func (c *packets) Read(p []byte) (int, error) {
+	if len(c.left) == 0 {
+		return 0, io.EOF
+	}
+	c.reads++
+	n := copy(p, c.left[0])
+	if c.left[0] = c.left[0][n:]; len(c.left[0]) == 0 {
+		c.left = c.left[1:]
+	}
+	return n, nil
+}
+
+// A connection with small requests costs one system call for each and no memory but its own.
+func TestASmallFrameNeedsOneReadAndNoBuffer(t *testing.T) {
+	var c packets
+	sizes := []int{300, 300, 0, lookahead - 4, 1, lookahead - 4, 200}
+	for i, size := range sizes {
+		c.left = append(c.left, append(binary.BigEndian.AppendUint32(nil, uint32(size)), bytes.Repeat([]byte{byte(i)}, size)...))
+	}
+	buffers := NewBuffers(1 << 20)
+	r := frameReader{conn: &c, limit: 4096, buffers: buffers, reserved: new(reservations), progress: func() {}}
+	for i, size := range sizes {
+		got, err := r.next()
+		if err != nil || !bytes.Equal(got, bytes.Repeat([]byte{byte(i)}, size)) {
+			t.Fatalf("frame %d: %x, %v", i, got, err)
+		}
+		r.release()
+		if c.reads != i+1 || buffers.Kept() != 0 {
+			t.Errorf("%d reads for %d frames, %d bytes of buffers", c.reads, i+1, buffers.Kept())
+		}
+	}
 }

@@ -1,6 +1,7 @@
 package network
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"maps"
@@ -618,4 +619,71 @@ func TestAListenerMayIdentifyThePeer(t *testing.T) {
 	if !closed(t, bad) {
 		t.Fatal("an unknown peer was accepted")
 	}
+}
+
+// disguisedConn is a connection whose bytes are changed in transit, as those of TLS are.
+type disguisedConn struct{ net.Conn }
+
+func (c disguisedConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	copy(p, disguised(p[:n]))
+	return n, err
+}
+
+func (c disguisedConn) Write(p []byte) (int, error) { return c.Conn.Write(disguised(p)) }
+
+func disguised(p []byte) []byte {
+	out := make([]byte, len(p))
+	for i := range p {
+		out[i] = p[i] ^ 0x5a
+	}
+	return out
+}
+
+func TestRequestsAndResponsesPassThroughTheConnectionOfOpen(t *testing.T) {
+	s := start(t, Config{Listeners: []Listener{{Name: "PLAINTEXT", Host: "127.0.0.1", Open: func(c net.Conn, _ *Peer) (net.Conn, error) {
+		return disguisedConn{c}, nil
+	}}}}, fileHandler(numbered(t)))
+	c := disguisedConn{dial(t, s)}
+	for i, pieces := range [][]piece{nil, {{5, 100}}, {{5, 100}, {7, 3 * gatherSize}, {9, 10}}} {
+		ask(t, c, int32(i), pieces...)
+		want := expected(pieces...)
+		if id, got := answerOf(t, c); id != int32(i) || !bytes.Equal(got, want) {
+			t.Fatalf("answer %d of %d bytes, want %d", id, len(got), len(want))
+		}
+	}
+}
+
+// The times in metrics and in the request log are made of these parts.
+func TestTheTimingOfARequestHasAllItsParts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		got := map[int32]Timing{}
+		_, dial, stop := inMemory(t, Config{Observe: func(r *Request, timing Timing) { got[r.CorrelationID] = timing }},
+			HandlerFunc(func(r *Request) Response {
+				resp := reply(r)
+				if r.CorrelationID == 1 {
+					time.Sleep(time.Second)
+					return Response{Deferred: func() Response { time.Sleep(5 * time.Second); return resp }}
+				}
+				time.Sleep(2 * time.Second)
+				resp.Throttle = time.Minute
+				return resp
+			}))
+		c := dial()
+		write(t, c, frame(protocol.Produce, 3, 1, nil))
+		write(t, c, frame(protocol.Produce, 3, 2, nil)) // is read after 1 s and responds after 3 s
+		time.Sleep(9 * time.Second)
+		answerOf(t, c) // waited since 6 s
+		time.Sleep(2 * time.Second)
+		answerOf(t, c)
+		stop()
+		for id, want := range map[int32]Timing{
+			1: {Serve: 6 * time.Second, Send: 4 * time.Second, Sent: 8},
+			2: {Serve: 2 * time.Second, Queued: 7 * time.Second, Send: 2 * time.Second, Sent: 8, Throttle: time.Minute},
+		} {
+			if got[id] != want {
+				t.Errorf("request %d: %+v, want %+v", id, got[id], want)
+			}
+		}
+	})
 }

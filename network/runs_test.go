@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -57,6 +58,47 @@ func TestResponsesOfAnyRunsArriveComplete(t *testing.T) {
 			bytesOut += int64(len(want[i])) + 8
 		}
 		eventually(t, "all bytes are counted", func() bool { return s.Stats().BytesOut == bytesOut })
+	}
+}
+
+// writesConn is a connection that records the sizes of its writes.
+type writesConn struct {
+	net.Conn
+	sizes []int
+}
+
+func (c *writesConn) Write(p []byte) (int, error) {
+	c.sizes = append(c.sizes, len(p))
+	return len(p), nil
+}
+
+// The parts of a response up to gatherSize are written together.
+func TestSmallPartsAreWrittenTogether(t *testing.T) {
+	f := numbered(t)
+	file := func(n int64) Run { return Run{File: f, Length: n} }
+	part := func(n int) Run { return Run{Bytes: make([]byte, n)} }
+	for name, c := range map[string]struct {
+		runs []Run
+		want []int
+	}{
+		"one part":                             {[]Run{part(10)}, []int{14}},
+		"parts of bytes and of a file":         {[]Run{part(10), file(100), part(20), file(inlineFileRun)}, []int{4 + 130 + inlineFileRun}},
+		"bytes that fill the buffer":           {[]Run{part(gatherSize - 14), part(10)}, []int{gatherSize}},
+		"part of a file that fills the buffer": {[]Run{part(gatherSize - 4 - inlineFileRun), file(inlineFileRun)}, []int{gatherSize}},
+		"a full buffer and empty parts":        {[]Run{part(gatherSize - 4), {}, file(0), part(0)}, []int{gatherSize}},
+		"a byte too much":                      {[]Run{part(gatherSize - 14), part(11)}, []int{gatherSize - 10, 11}},
+		"a byte of a file too much":            {[]Run{part(gatherSize - 4 - 99), file(100)}, []int{gatherSize - 99, 100}},
+		"half a buffer that does not fit":      {[]Run{part(gatherSize / 2), part(gatherSize / 2)}, []int{4 + gatherSize/2, gatherSize / 2}},
+	} {
+		s, err := NewServer(Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var written writesConn
+		conn := &conn{server: s, net: &written}
+		if _, err := conn.writeAnswer(c.runs); err != nil || !slices.Equal(written.sizes, c.want) {
+			t.Errorf("%s: writes of %v bytes, want %v, %v", name, written.sizes, c.want, err)
+		}
 	}
 }
 

@@ -68,3 +68,27 @@ func descriptor(t *testing.T, c syscall.Conn) func(func(int)) {
 		}
 	}
 }
+
+// The bytes before a file are held back for the segment with the file's bytes. The kernel holds them
+// for 200 ms, which a busy machine may need between two system calls once, but not always.
+func TestBytesAndTheFileAfterThemShareASegment(t *testing.T) {
+	s := start(t, Config{SendBufferBytes: 1 << 20}, fileHandler(numbered(t)))
+	fewest := uint32(100)
+	for range 5 {
+		c := dial(t, s)
+		ask(t, c, 1, piece{1, 20_000})
+		answerOf(t, c)
+		s.each(func(c *conn) {
+			descriptor(t, c.accepted.(*net.TCPConn))(func(fd int) {
+				info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+				if err != nil {
+					t.Fatal(err)
+				}
+				fewest = min(fewest, info.Data_segs_out)
+			})
+		})
+	}
+	if fewest != 1 {
+		t.Errorf("a response of 20,000 bytes of a file takes %d segments", fewest)
+	}
+}
