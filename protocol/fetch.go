@@ -171,26 +171,13 @@ func readFetchPartition(r *reader, version int16, compact bool) FetchPartition {
 	}
 	p.MaxBytes = r.int32()
 	if compact {
-		p.DirectoryID = readDirectoryID(r, version)
+		r.tags(func(tag uint32, field *reader) {
+			if tag == 0 && version >= 17 {
+				p.DirectoryID = field.uuid()
+			}
+		})
 	}
 	return p
-}
-
-// readDirectoryID reads a partition's tagged fields and returns the directory id. It is separate
-// from readFetchPartition because a closure that captures the latter's result would cost an
-// allocation for each partition.
-func readDirectoryID(r *reader, version int16) (id [16]byte) {
-	if len(r.src) > 0 && r.src[0] == 0 {
-		r.src = r.src[1:]
-		return id
-	}
-	var found [16]byte
-	r.tags(func(tag uint32, field *reader) {
-		if tag == 0 && version >= 17 {
-			found = field.uuid()
-		}
-	})
-	return found
 }
 
 // ErrorResponse returns the answer to a request that fails as a whole. It has the code of err at

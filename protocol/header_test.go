@@ -110,7 +110,8 @@ func TestANewerApiVersionsHeaderIsReadUpToTheCorrelationID(t *testing.T) {
 }
 
 func TestATruncatedHeaderOfAKnownApiVersionsIsRefused(t *testing.T) {
-	for _, frame := range [][]byte{{0, 18, 0, 0, 0, 0, 0, 5}, {0, 18, 0, 0, 0, 0, 0, 5, 127, 255, 1}, {0, 18, 0, 3, 0, 0, 0, 5, 0, 1, 'p'}} {
+	for _, frame := range [][]byte{{0, 18, 0, 0, 0, 0, 0, 5}, {0, 18, 0, 0, 0, 0, 0, 5, 127, 255, 1}, {0, 18, 0, 3, 0, 0, 0, 5, 0, 1, 'p'},
+		{0, 18, 0, 4, 0, 0, 0, 5, 127, 255, 1}} {
 		if _, _, err := ParseRequestHeader(frame); err == nil {
 			t.Errorf("% x is accepted", frame)
 		}

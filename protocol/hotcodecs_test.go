@@ -142,6 +142,63 @@ func TestAReusedFetchRequestAllocatesNothing(t *testing.T) {
 	}
 }
 
+// taggedFetch returns the body of a Fetch request with a tagged field of the request or, if
+// ofPartition is set, of a partition.
+func taggedFetch(version int16, ofPartition bool, tag uint32, content []byte) []byte {
+	req := kmsg.NewPtrFetchRequest()
+	req.SetVersion(version)
+	partition := kmsg.NewFetchRequestTopicPartition()
+	if ofPartition {
+		partition.UnknownTags.Set(tag, content)
+	} else {
+		req.UnknownTags.Set(tag, content)
+	}
+	topic := kmsg.NewFetchRequestTopic()
+	topic.Partitions = append(topic.Partitions, partition)
+	req.Topics = append(req.Topics, topic)
+	return AppendRequest(nil, req)
+}
+
+// A version skips the tagged fields that only later versions have, whatever they contain.
+func TestTaggedFieldsOfLaterVersionsAreSkipped(t *testing.T) {
+	for _, c := range []struct {
+		ofPartition bool
+		tag         uint32
+		last        int16 // version that does not have the field
+	}{{true, 0, 16}, {true, 1, 17}, {false, 1, 14}, {false, 2, 17}} {
+		for version := int16(12); version <= c.last; version++ {
+			for _, size := range []int{1, 20} {
+				var f FetchRequest
+				err := f.ReadFrom(version, taggedFetch(version, c.ofPartition, c.tag, bytes.Repeat([]byte{1}, size)))
+				if err != nil || f.Topics[0].Partitions[0].DirectoryID != [16]byte{} || f.ReplicaEpoch != -1 {
+					t.Errorf("v%d, tag %d with %d bytes: %+v, %v", version, c.tag, size, f, err)
+				}
+			}
+		}
+	}
+}
+
+func TestTaggedFieldsThatEndEarlyAreRefused(t *testing.T) {
+	for _, c := range []struct {
+		ofPartition bool
+		tag         uint32
+		sound       []byte
+	}{
+		{true, 0, bytes.Repeat([]byte{1}, 16)},             // directory id
+		{false, 0, []byte{2, 'c'}},                         // cluster id
+		{false, 1, append(bytes.Repeat([]byte{1}, 12), 0)}, // replica id and epoch
+	} {
+		if err := new(FetchRequest).ReadFrom(17, taggedFetch(17, c.ofPartition, c.tag, c.sound)); err != nil {
+			t.Errorf("tag %d: %v", c.tag, err)
+		}
+		for n := range c.sound {
+			if new(FetchRequest).ReadFrom(17, taggedFetch(17, c.ofPartition, c.tag, c.sound[:n])) == nil {
+				t.Errorf("%d of the %d bytes of tag %d are accepted", n, len(c.sound), c.tag)
+			}
+		}
+	}
+}
+
 func TestHotDecodersRefuseTruncatedRequests(t *testing.T) {
 	for _, v := range wireVectors(t) {
 		if v.response || (v.key != Produce && v.key != Fetch) {
@@ -284,6 +341,27 @@ func TestACurrentLeaderIsLeftOutOnlyIfNothingIsKnown(t *testing.T) {
 			{LogAppendTimeMs: partition.LogAppendTime, LogStartOffset: partition.LogStartOffset, CurrentLeader: &leader}}}}}
 		if got, want := got.AppendTo(nil), want.AppendTo(nil); !bytes.Equal(got, want) {
 			t.Errorf("%+v: %x, want %x", leader, got, want)
+		}
+	}
+}
+
+// Versions without the leader and its address do not get them.
+func TestEarlierVersionsGetNoLeaders(t *testing.T) {
+	leader, at := &LeaderIDEpoch{3, 4}, []NodeEndpoint{{NodeID: 3, Host: "h", Port: 9092}}
+	for version := range int16(maxProduceVersion + 1) {
+		without := ProduceResponse{Version: version, Topics: []ProduceTopicResponse{{Partitions: []ProducePartitionResponse{{}}}}}
+		with := ProduceResponse{Version: version, NodeEndpoints: at,
+			Topics: []ProduceTopicResponse{{Partitions: []ProducePartitionResponse{{CurrentLeader: leader}}}}}
+		if got, want := with.AppendTo(nil), without.AppendTo(nil); bytes.Equal(got, want) != (version < 10) {
+			t.Errorf("Produce v%d: %x with a leader, %x without", version, got, want)
+		}
+	}
+	for version := range int16(maxFetchVersion + 1) {
+		without, with := FetchResponse{Version: version}, FetchResponse{Version: version, NodeEndpoints: at}
+		got, _ := with.AppendTo(nil, nil)
+		want, _ := without.AppendTo(nil, nil)
+		if bytes.Equal(got, want) != (version < 16) {
+			t.Errorf("Fetch v%d: %x with a node, %x without", version, got, want)
 		}
 	}
 }
