@@ -111,6 +111,7 @@ func TestSnappyFramings(t *testing.T) {
 	mustUnpack(t, Snappy, framed[:xerialHeaderSize], 2, "")
 	mustRefuse(t, Snappy, "empty", nil)
 	mustRefuse(t, Snappy, "version 0", append(append(bytes.Clone(framed[:8]), 0, 0, 0, 0), framed[12:]...))
+	mustRefuse(t, Snappy, "magic damaged in a second header", slices.Concat(framed, framed[:4], []byte("...."), framed[8:]))
 	mustRefuse(t, Snappy, "block cut", framed[:len(framed)-1])
 	mustRefuse(t, Snappy, "negative length", append(bytes.Clone(framed[:xerialHeaderSize]), 0xff, 0, 0, 0, 1))
 	mustRefuse(t, Snappy, "length beyond the end", append(bytes.Clone(framed[:xerialHeaderSize]), 0, 0, 1, 0, 1))

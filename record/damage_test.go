@@ -111,6 +111,8 @@ func TestARecordMustBeAsLongAsItsBody(t *testing.T) {
 				"an extra byte":                {append(record(size, []byte{0}, 0), second...), protocol.InvalidRecord},
 				"the next record in the body":  {record(size, []byte{0}, second...), protocol.InvalidRecord},
 				"-1 headers and nothing after": {append(record(size, []byte{1}), second...), protocol.InvalidRecord},
+				"no count of headers":          {append(record(size, nil), second...), protocol.InvalidRecord},
+				"a header without a value":     {append(record(size, []byte{2, 2, 'k'}), second...), protocol.InvalidRecord},
 			} {
 				if _, err := validateAndAssign(repack(t, codec, c.payload, 2), plainTarget()); protocol.CodeOf(err) != c.want {
 					t.Errorf("%s, value of %d bytes, %s: %v", codec, size, name, err)
