@@ -148,11 +148,13 @@ func TestAFollowerOutOfRangeContinuesWithinTheLeadersLog(t *testing.T) {
 		latest, earliest record.Offset // of the leader
 		end              record.Offset
 		next             int64 // the follower's log end and next fetch offset
+		epoch            int32 // of the follower's last record, in its next fetch
+		lag              int64
 		waits            bool
 	}{
-		{"the leader has less", 1, 0, 1, 1, false},
-		{"the leader's log starts later", 9, 7, 7, 7, false},
-		{"within the leader's log", 9, 0, 2, 2, true},
+		{"the leader has less", 1, 0, 1, 1, 3, 0, false},
+		{"the leader's log starts later", 9, 7, 7, 7, -1, 2, false},
+		{"within the leader's log", 9, 0, 2, 2, 3, 7, true},
 	} {
 		l := playLeader(t)
 		l.nextFetch().send(batch(t, 2, at(0, 3)), 0)
@@ -171,9 +173,12 @@ func TestAFollowerOutOfRangeContinuesWithinTheLeadersLog(t *testing.T) {
 		if c.waits {
 			l.pauses()
 		}
+		if lags := l.FollowerLags(); len(lags) != 1 || lags[0].Lag != c.lag {
+			t.Errorf("%s: lags %+v, want %d", c.what, lags, c.lag)
+		}
 		for _, topic := range l.nextFetch().Topics { // empty if the session already has the partition
-			if p := topic.Partitions[0]; p.FetchOffset != c.next {
-				t.Errorf("%s: fetches at %d, want %d", c.what, p.FetchOffset, c.next)
+			if p := topic.Partitions[0]; p.FetchOffset != c.next || p.LastFetchedEpoch != c.epoch {
+				t.Errorf("%s: fetches at %d after epoch %d, want %d after epoch %d", c.what, p.FetchOffset, p.LastFetchedEpoch, c.next, c.epoch)
 			}
 		}
 		if l.logEnd() != c.end {

@@ -693,6 +693,28 @@ func TestListOffsetTimestamps(t *testing.T) {
 	wantCode(t, "led elsewhere", err, protocol.NotLeaderOrFollower)
 }
 
+// For a read_committed consumer a log ends at its first open transaction.
+func TestListOffsetsOfReadCommittedEndBeforeAnOpenTransaction(t *testing.T) {
+	b := alone(t)
+	b.mustProduce(1)
+	p := b.NewProduce()
+	p.Version, p.Acks = 9, 1
+	p.Add(testTopic, 0, batch(t, 2, transactional(7)))
+	p.Append()
+	wantCode(t, "produce", p.Partitions[0].Err, protocol.None)
+	for _, c := range []struct {
+		replica   metadata.BrokerID
+		committed bool
+		want      record.Offset
+	}{{consumerReplica, true, 1}, {consumerReplica, false, 3}, {debuggingReplica, true, 3}, {2, true, 3}} {
+		at, err := b.ListOffset(OffsetAsk{Version: 9, ReplicaID: c.replica, Committed: c.committed, Topic: testTopic,
+			CurrentLeaderEpoch: -1, Timestamp: LatestOffset})
+		if err != nil || at.Offset != c.want {
+			t.Errorf("%+v: latest offset %d, %v", c, at.Offset, err)
+		}
+	}
+}
+
 func TestLegacyOffsetsHideOffsetsAboveTheHighWatermark(t *testing.T) {
 	for _, c := range []struct{ all, want []record.Offset }{
 		{[]record.Offset{9, 5, 0}, []record.Offset{6, 5, 0}},

@@ -275,6 +275,34 @@ func (m *movingFollower) takesOver() {
 	}
 }
 
+func TestAnEndedMoveChangesNothing(t *testing.T) {
+	m := moveFollower(t)
+	m.step()
+	m.mv.end()
+	if outcome, end := m.step(), m.future.Offsets().LogEnd; outcome != moveStopped || end != 5 {
+		t.Errorf("outcome %d, the future log ends at %d", outcome, end)
+	}
+}
+
+// A worker that is registered can be woken, and add starts no second one. After its last move, add
+// must start it again.
+func TestAWorkerIsRegisteredWhileItHasMoves(t *testing.T) {
+	m := moveFollower(t)
+	mr := m.mover
+	worker := mr.workerOf(partition0)
+	mr.workers[worker] = make(chan struct{}, 1)
+	next, wakeup, left := mr.next(worker, nil)
+	if next != m.mv || !left || mr.workers[worker] == nil {
+		t.Fatalf("next move %v, moves are left: %v", next, left)
+	}
+	mr.wakeLocked(worker)
+	within(t, "the worker is woken", wakeup)
+	delete(mr.moves, partition0)
+	if next, _, left := mr.next(worker, nil); next != nil || left || mr.workers[worker] != nil {
+		t.Errorf("after the last move: next move %v, moves are left: %v", next, left)
+	}
+}
+
 // shortFile is a file whose reads return fewer bytes than requested.
 type shortFile struct {
 	vfs.File

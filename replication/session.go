@@ -105,10 +105,9 @@ type fetchSession struct {
 	// sizeAtUse is the number of partitions at the last use. Eviction compares it.
 	sizeAtUse int
 	counted   int // partitions included in the count for all sessions
-	// evictableByAll and evictableByPrivileged: a new session of that kind may replace this one.
-	// Both are updated at each use.
-	evictableByAll        bool
-	evictableByPrivileged bool
+	// old: at the last use it had existed for over sessionIdleMs, so any new session may replace
+	// it. One of a follower may replace a consumer's before that.
+	old bool
 
 	closed bool // evicted, or closed by the client
 

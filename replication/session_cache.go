@@ -293,13 +293,11 @@ func (s *sessionShard) create(results []PartitionFetch, byID, privileged bool, n
 	return session.id
 }
 
-// touch records a use and decides which sessions may replace this one.
+// touch records a use.
 func (s *fetchSession) touch(nowMs int64) {
 	s.usedMs = nowMs
 	s.sizeAtUse = len(s.partitions)
-	old := nowMs-s.createdMs > sessionIdleMs
-	s.evictableByAll = old
-	s.evictableByPrivileged = old || !s.privileged
+	s.old = nowMs-s.createdMs > sessionIdleMs
 }
 
 // evictLocked frees a slot for a new session with size partitions. It evicts the session idle for
@@ -311,7 +309,7 @@ func (s *sessionShard) evictLocked(privileged bool, size int, nowMs int64) bool 
 		if idlest == nil || session.usedMs < idlest.usedMs || session.usedMs == idlest.usedMs && session.id < idlest.id {
 			idlest = session
 		}
-		if session.evictableByAll || privileged && session.evictableByPrivileged {
+		if session.old || privileged && !session.privileged {
 			if least == nil || compareWorth(session.privileged, session.sizeAtUse, session.id, least) < 0 {
 				least = session
 			}
