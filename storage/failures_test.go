@@ -3,7 +3,10 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"math"
+	"os"
 	"regexp"
 	"strings"
 	"sync/atomic"
@@ -656,4 +659,27 @@ func TestALogCreatedWhileItsDirectoryFailsIsNotServed(t *testing.T) {
 		t.Error("a log of the failed directory is served")
 	}
 	waitUntil(t, "the logs of the directory are closed", other.closed.Load)
+}
+
+func TestDiskErrorsAreDistinguished(t *testing.T) {
+	broken := errors.New("broken")
+	for _, c := range []struct {
+		err  error
+		disk bool
+	}{
+		{&fs.PathError{Op: "read", Path: "x", Err: broken}, true},
+		{&os.LinkError{Op: "rename", Err: broken}, true},
+		{&os.SyscallError{Syscall: "fsync", Err: broken}, true},
+		{syscall.EIO, true},
+		{io.EOF, true},
+		{io.ErrUnexpectedEOF, true},
+		{io.ErrShortWrite, true},
+		{&fs.PathError{Op: "open", Path: "x", Err: syscall.EMFILE}, false},
+		{&fs.PathError{Op: "open", Path: "x", Err: syscall.ENFILE}, false},
+		{&fs.PathError{Op: "read", Path: "x", Err: fs.ErrClosed}, false},
+		{errIndexOverflow, false},
+		{broken, false},
+	} {
+		wantEqual(t, fmt.Sprintf("%T %v", c.err, c.err), isDiskError(fmt.Errorf("in a call: %w", c.err)), c.disk)
+	}
 }

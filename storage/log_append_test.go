@@ -157,6 +157,23 @@ func TestFollowerAppendsBytesUnchanged(t *testing.T) {
 	}
 }
 
+// A follower that does not know the leader's new epoch yet appends nothing, and fetches again.
+func TestAFollowerAppendOfOnlyLaterEpochsIsEmpty(t *testing.T) {
+	l, _ := newLog(t, testTopic())
+	appendValues(t, l, 1, "a", "b", "c")
+	l.SetHighWatermark(3)
+	noError(t, l.IncrementLogStart(2))
+	o := record.Defaults()
+	o.BaseOffset, o.LeaderEpoch = 3, 5
+	for name, set := range map[string][]byte{"a later epoch": batch(t, o, values(1, "d")...), "nothing": nil} {
+		info, err := l.AppendAsFollower(set, 4)
+		noError(t, err)
+		wantEqual(t, name+": bytes", info.Bytes, 0)
+		wantEqual(t, name+": log start in the answer", info.LogStartOffset, 2)
+		wantEqual(t, name+": log end", l.Offsets().LogEnd, 3)
+	}
+}
+
 func TestPitfallReplication15_NoAppendAfterAFailedWrite(t *testing.T) {
 	for _, cause := range []error{syscall.ENOSPC, syscall.EIO} {
 		mem := vfs.NewMem()
