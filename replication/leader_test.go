@@ -707,7 +707,7 @@ func TestListOffsetsOfReadCommittedEndBeforeAnOpenTransaction(t *testing.T) {
 		committed bool
 		want      record.Offset
 	}{{consumerReplica, true, 1}, {consumerReplica, false, 3}, {debuggingReplica, true, 3}, {2, true, 3}} {
-		at, err := b.ListOffset(OffsetAsk{Version: 9, ReplicaID: c.replica, Committed: c.committed, Topic: testTopic,
+		at, err := b.ListOffset(OffsetAsk{Version: 9, ReplicaID: c.replica, ReadCommitted: c.committed, Topic: testTopic,
 			CurrentLeaderEpoch: -1, Timestamp: LatestOffset})
 		if err != nil || at.Offset != c.want {
 			t.Errorf("%+v: latest offset %d, %v", c, at.Offset, err)
