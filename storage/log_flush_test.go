@@ -2,8 +2,10 @@ package storage
 
 import (
 	"errors"
+	"io/fs"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -451,4 +453,30 @@ func TestACleanShutdownWaitsForAFlushInProgress(t *testing.T) {
 	_ = l.Flush() // an error if the shutdown came first
 	noError(t, <-stopped)
 	wantEqual(t, "bytes on disk", sizeAfterPowerCut(mem, segmentName(0, logSuffix)), size)
+}
+
+// Only a failure that a truncation or a move of the log's files explains is not one of the disk.
+func TestFlushesFailOfOutdatedViewsOnlyAfterTheLogChanged(t *testing.T) {
+	left, gone := &segment{}, &segment{}
+	for _, c := range []struct {
+		what               string
+		failed             *segment
+		err                error
+		moves, truncations int64 // since the view was taken
+		want               bool
+	}{
+		{"nothing changed", left, fs.ErrNotExist, 0, 0, false},
+		{"moved", left, fs.ErrNotExist, 1, 0, true},
+		{"truncated", left, errSegmentGone, 0, 1, true},
+		{"both", nil, fs.ErrNotExist, 1, 1, true},
+		{"a disk error after both", left, syscall.EIO, 1, 1, false},
+		{"a disk error of a segment that left the log", gone, syscall.EIO, 0, 0, true},
+	} {
+		p := &positions{}
+		p.v.segments = []*segment{left}
+		v := p.load()
+		p.v.moves += c.moves
+		p.v.truncations += c.truncations
+		wantEqual(t, c.what, v.outdated(c.failed, c.err), c.want)
+	}
 }

@@ -134,6 +134,7 @@ func TestPreallocatedSegmentsAreTrimmed(t *testing.T) {
 	wantEqual(t, "while active", fileSize(t, h.config.FS, l.Path()+"/00000000000000000000.log"), 5000)
 	noError(t, l.Roll())
 	wantEqual(t, "after the roll", fileSize(t, h.config.FS, l.Path()+"/00000000000000000000.log"), size)
+	wantEqual(t, "kept open after the roll", l.positions.load().segments[0].log.held, false)
 	fill(t, l, 1, 100, 1)
 	h.restart(t)
 	wantEqual(t, "records after a restart", len(all(t, h.Log(partition0), 0)), 3)

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -210,4 +211,40 @@ func TestTheLastStableOffsetStaysAfterATruncation(t *testing.T) {
 	_, err = l.TruncateTo(1)
 	noError(t, err)
 	wantEqual(t, "last stable offset in the transaction", l.Offsets().LastStable, 0)
+}
+
+// A reader of the last segment keeps its bytes when the segment is truncated to nothing. The
+// segments before it stay in the log.
+func TestTruncatingAPinnedSegmentToNothingKeepsTheOthers(t *testing.T) {
+	l, h := newLog(t, testTopic())
+	for range 3 {
+		fill(t, l, 2, 100, 1)
+		noError(t, l.Roll())
+	}
+	fill(t, l, 2, 100, 1)
+	before := all(t, l, 0)
+	data, err := l.Read(Read{Offset: 6, MaxBytes: 1 << 20})
+	noError(t, err)
+	defer data.Release()
+	held := make([]byte, data.Length)
+	_, err = data.File.ReadAt(held, data.Position)
+	noError(t, err)
+	_, err = l.TruncateTo(6)
+	noError(t, err)
+	wantEqual(t, "segments", l.SegmentCount(), 4)
+	appendValues(t, l, 1, "new")
+	want := append(slices.Clone(before[:6]), "6=new")
+	if got := all(t, l, 0); !slices.Equal(got, want) {
+		t.Errorf("records %q, want %q", got, want)
+	}
+	again := make([]byte, len(held))
+	_, err = data.File.ReadAt(again, data.Position)
+	noError(t, err)
+	if !bytes.Equal(again, held) {
+		t.Error("the bytes of the reader changed")
+	}
+	h.restart(t)
+	if got := all(t, h.Log(partition0), 0); !slices.Equal(got, want) {
+		t.Errorf("records after a restart %q, want %q", got, want)
+	}
 }
