@@ -207,3 +207,20 @@ func TestFeatureNodeIsWatchedBeforeItExists(t *testing.T) {
 		t.Errorf("undecodable: %v", err)
 	}
 }
+
+func TestTheOldestConfigChangeHasTheSmallestNumber(t *testing.T) {
+	for _, c := range []struct {
+		nodes  []string
+		oldest int64
+		any    bool
+	}{
+		{[]string{"config_change_0000000007", "config_change_0000000003", "other_0000000001", "config_change_0000000005"}, 3, true},
+		{[]string{"config_change_0000000000", "config_change_0000000003"}, 0, true},
+		{[]string{"other_0000000001", "config_change_x"}, 0, false},
+		{nil, 0, false},
+	} {
+		if oldest, any := OldestConfigChange(c.nodes); oldest != c.oldest || any != c.any {
+			t.Errorf("%v: %d, %v", c.nodes, oldest, any)
+		}
+	}
+}

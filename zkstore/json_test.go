@@ -167,6 +167,7 @@ func TestOldAndUnknownVersionsAreDecoded(t *testing.T) {
 	for text, want := range map[string]ControllerNode{
 		`{"version":1,"brokerid":3,"timestamp":"1"}`:                             {ID: 3, KRaftEpoch: -1},
 		`{"version":2,"brokerid":3,"timestamp":"1","kraftControllerEpoch":-1}`:   {ID: 3, KRaftEpoch: -1},
+		`{"version":2,"brokerid":3,"timestamp":"1","kraftControllerEpoch":0}`:    {ID: 3, KRaftEpoch: -1},
 		`{"version":2,"brokerid":3000,"timestamp":"1","kraftControllerEpoch":5}`: {ID: 3000, KRaftEpoch: 5},
 		`4`: {ID: 4, KRaftEpoch: -1},
 	} {

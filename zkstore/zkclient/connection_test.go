@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"net"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -46,4 +47,21 @@ func TestSetWatchesNamesTheTransactionOfTheHandshake(t *testing.T) {
 	if string(setWatches) != string(packet(1, opSetWatches, 9)) {
 		t.Error("the caller's packet changed")
 	}
+}
+
+func TestDeadlinesAreAtMostOneReadTimeoutAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &connection{longest: time.Minute}
+		now := time.Now()
+		for asked, want := range map[time.Time]time.Duration{
+			{}:                      time.Minute,
+			now.Add(time.Second):    time.Second,
+			now.Add(10 * time.Hour): time.Minute,
+			now.Add(-time.Second):   -time.Second,
+		} {
+			if got := c.limit(asked); !got.Equal(now.Add(want)) {
+				t.Errorf("asked for %v: %v from now, want %v", asked, got.Sub(now), want)
+			}
+		}
+	})
 }

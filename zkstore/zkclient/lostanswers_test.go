@@ -110,6 +110,17 @@ func TestOperationsEndWithTheirSession(t *testing.T) {
 	}
 }
 
+func TestOperationsOfAClosedClientFail(t *testing.T) {
+	conn := &scripted{}
+	d, ctx := begun(t, conn)
+	close(d.done)
+	for name, ctx := range map[string]context.Context{"bound": ctx, "not bound": t.Context()} {
+		if _, err := d.ReadUnwatched(ctx, "/a"); !errors.Is(err, ErrClosed) || conn.calls != 0 {
+			t.Errorf("%s: %v after %d requests", name, err, conn.calls)
+		}
+	}
+}
+
 // After a lost answer, an existing node counts as created only if it has the given data and belongs
 // to this session.
 func TestAnExistingEphemeralNodeCountsAsCreatedOnlyIfItIsOurs(t *testing.T) {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"syscall"
 	"time"
 
 	"github.com/go-zookeeper/zk"
@@ -96,12 +95,10 @@ func (c *Client) try(ctx context.Context, sess *session, request func(conn Conn)
 // connectionLost reports whether err is a loss of the connection, after which the request may have
 // taken effect. Errors that the server answered are not.
 func connectionLost(err error) bool {
-	var network net.Error
-	var number syscall.Errno
+	var network net.Error // also net.ErrClosed and the errors of the system
 	return errors.Is(err, zk.ErrConnectionClosed) || errors.Is(err, zk.ErrNoServer) ||
 		errors.Is(err, zk.ErrClosing) || errors.Is(err, zk.ErrSessionMoved) ||
-		errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) ||
-		errors.As(err, &network) || errors.As(err, &number)
+		errors.Is(err, io.EOF) || errors.As(err, &network)
 }
 
 // translate converts the client library's errors to those of this package.

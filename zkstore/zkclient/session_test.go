@@ -1,15 +1,20 @@
 package zkclient
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/go-zookeeper/zk"
 
 	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/internal/testkit"
@@ -170,4 +175,46 @@ func (b *logBuffer) said(logger string) []string {
 		}
 	}
 	return messages
+}
+
+func TestLossesOfTheConnectionAreDistinguishedFromAnswers(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		lost bool
+	}{
+		{zk.ErrConnectionClosed, true}, {zk.ErrNoServer, true}, {zk.ErrClosing, true}, {zk.ErrSessionMoved, true},
+		{io.EOF, true}, {net.ErrClosed, true}, {os.ErrDeadlineExceeded, true}, {syscall.ECONNRESET, true}, {syscall.EPIPE, true},
+		{&net.OpError{Op: "read", Err: errors.New("broken")}, true},
+		{zk.ErrNoNode, false}, {zk.ErrNodeExists, false}, {zk.ErrBadVersion, false}, {zk.ErrNotEmpty, false},
+		{zk.ErrSessionExpired, false}, {zk.ErrAPIError, false}, {nil, false},
+	} {
+		if got := connectionLost(c.err); got != c.lost {
+			t.Errorf("%v: %v", c.err, got)
+		}
+	}
+}
+
+// A request whose connection was lost waits until the session is connected again.
+func TestAwaitConnectedWaitsWhileTheSessionIsDisconnected(t *testing.T) {
+	s := &session{conn: &scripted{}, dead: make(chan struct{}), connected: make(chan struct{})}
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
+	for i, c := range []struct {
+		state     zk.State
+		connected bool
+	}{
+		{zk.StateConnecting, false}, {zk.StateHasSession, true}, {zk.StateHasSession, true}, {zk.StateDisconnected, false},
+		{zk.StateConnecting, false}, {zk.StateHasSession, true},
+	} {
+		s.observe(zk.Event{Type: zk.EventSession, State: c.state})
+		if c.connected {
+			must(t, s.awaitConnected(t.Context()))
+			continue
+		}
+		for range 20 { // if both were ready, either could be chosen
+			if err := s.awaitConnected(canceled); err == nil {
+				t.Fatalf("%d: connected after %v", i, c.state)
+			}
+		}
+	}
 }
