@@ -51,9 +51,9 @@ failed=0
 } & background=$!
 tests -count 1 -timeout 60m -skip "$first" ./integration/... || failed=1
 wait "$lane" || failed=1
-wait "$background" || failed=1
 
 (unset MONEDULA_TEST_ALL; tests -race "${skipped[@]}" $raced) || failed=1
+wait "$background" || failed=1
 
 cat "$results"/* >"$results/all"
 echo "The slowest ten:"
