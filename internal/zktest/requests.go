@@ -33,18 +33,21 @@ const (
 	flagSequential = 2
 )
 
-// respond answers one request.
-func (s *Server) respond(conn net.Conn, session int64, r request) error {
+// respond answers one request. The response names no transaction: the client library notes it in one
+// goroutine and reads it for SetWatches in another, and a server in the same process is quick enough
+// for the race detector to see that. The server itself keeps what SetWatches needs to know.
+func (s *Server) respond(conn net.Conn, session int64, xid, op int32, in *reader) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.tree.Heard(session, now()) != nil {
 		return errEnd
 	}
+	s.sessions[session].heard = s.tree.Zxid()
 	var body writer
-	err := s.handle(session, r.op, r.body, &body)
+	err := s.handle(session, op, in, &body)
 	var out writer
-	out.int32(r.xid)
-	out.int64(s.tree.Zxid())
+	out.int32(xid)
+	out.int64(0)
 	code, known := zktree.OK, true
 	if err != nil {
 		if code, known = err.(zktree.Code); !known {
@@ -52,15 +55,14 @@ func (s *Server) respond(conn net.Conn, session int64, r request) error {
 		}
 	}
 	out.int32(int32(code))
-	if code == zktree.OK || r.op == opMulti {
+	if code == zktree.OK || op == opMulti {
 		out = append(out, body...)
 	}
 	if err := out.send(conn); err != nil {
 		return err
 	}
-	if r.op == opClose {
-		s.fire(s.tree.End(session))
-		delete(s.sessions, session)
+	if op == opClose {
+		s.endSession(session)
 		return errEnd
 	}
 	return nil
@@ -167,7 +169,8 @@ func (s *Server) multi(session int64, in *reader, out *writer) error {
 // setWatches sets the watches of a client that has connected again, or fires those whose nodes have
 // changed meanwhile.
 func (s *Server) setWatches(session int64, in *reader) error {
-	since := in.int64()
+	in.int64() // last transaction; see respond
+	since := s.sessions[session].since
 	var events []zktree.Event
 	watch := func(set func(path string) (stat zktree.Stat, err error), changed func(stat zktree.Stat, err error) zktree.EventType) {
 		for range in.int32() {

@@ -21,10 +21,18 @@ type Server struct {
 
 	mu       sync.Mutex // guards the fields below; held while writing, so that events precede later responses
 	tree     *zktree.Tree
-	sessions map[int64]net.Conn // connections by session
-	conns    map[net.Conn]bool  // all connections
-	down     bool               // connections are refused
+	sessions map[int64]*session
+	conns    map[net.Conn]bool // all connections
+	down     bool              // connections are refused
 	ended    bool
+}
+
+// session is the session of a client.
+type session struct {
+	conn net.Conn // nil while the client is not connected
+	// heard is the last transaction before the latest request. since is its value at the start of
+	// the connection: the client knows what happened before.
+	heard, since int64
 }
 
 // tickTime is how often the server looks for sessions that have timed out.
@@ -37,7 +45,7 @@ func Start(t testing.TB) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{listener: listener, tree: zktree.New(), sessions: map[int64]net.Conn{}, conns: map[net.Conn]bool{}}
+	s := &Server{listener: listener, tree: zktree.New(), sessions: map[int64]*session{}, conns: map[net.Conn]bool{}}
 	stop := make(chan struct{})
 	var running sync.WaitGroup
 	running.Go(func() {
@@ -110,10 +118,8 @@ func (s *Server) Address() string { return s.listener.Addr().String() }
 func (s *Server) Expire() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for id, conn := range s.sessions {
-		s.fire(s.tree.End(id))
-		conn.Close()
-		delete(s.sessions, id)
+	for id := range s.sessions {
+		s.endSession(id)
 	}
 }
 
@@ -124,7 +130,7 @@ func (s *Server) SetDown(down bool) {
 	defer s.mu.Unlock()
 	s.down = down
 	if down {
-		for _, conn := range s.sessions {
+		for conn := range s.conns {
 			conn.Close()
 		}
 	}
@@ -183,18 +189,23 @@ func (s *Server) expireDue() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, id := range s.tree.Due(now()) {
-		s.fire(s.tree.End(id))
-		if conn := s.sessions[id]; conn != nil {
-			conn.Close()
-			delete(s.sessions, id)
-		}
+		s.endSession(id)
 	}
+}
+
+// endSession ends a session and closes its connection. The caller must hold mu.
+func (s *Server) endSession(id int64) {
+	s.fire(s.tree.End(id))
+	if conn := s.sessions[id].conn; conn != nil {
+		conn.Close()
+	}
+	delete(s.sessions, id)
 }
 
 // fire sends events to the sessions that watch. The caller must hold mu.
 func (s *Server) fire(events []zktree.Event) {
 	for _, e := range events {
-		if conn := s.sessions[e.Session]; conn != nil {
+		if client := s.sessions[e.Session]; client != nil && client.conn != nil {
 			var out writer
 			out.int32(-1) // an event, not a response
 			out.int64(-1)
@@ -202,55 +213,36 @@ func (s *Server) fire(events []zktree.Event) {
 			out.int32(int32(e.Type))
 			out.int32(connectedState)
 			out.text(e.Path)
-			_ = out.send(conn)
+			_ = out.send(client.conn)
 		}
 	}
 }
 
 const connectedState = 3
 
-// serve opens or continues a session and answers its requests. It answers a continued session only
-// from the request that sets its watches again, so the client must have watches. The reason is the
-// client library: it notes the last transaction of a response in one goroutine and sends it with
-// the watches from another, which is too late if the server is as quick as this one.
+// serve opens or continues a session and answers its requests.
 func (s *Server) serve(conn net.Conn) {
-	session, continued, err := s.connect(conn)
+	id, err := s.connect(conn)
 	if err != nil {
 		return
 	}
 	defer func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if s.sessions[session] == conn {
-			delete(s.sessions, session)
+		if client := s.sessions[id]; client != nil && client.conn == conn {
+			client.conn = nil
 		}
 	}()
-	var held []request
 	for {
 		frame, err := readFrame(conn)
 		if err != nil {
 			return
 		}
 		in := &reader{rest: frame}
-		next := request{in.int32(), in.int32(), in}
-		if continued && next.op != opSetWatches {
-			held = append(held, next)
-			continue
+		if s.respond(conn, id, in.int32(), in.int32(), in) != nil {
+			return
 		}
-		continued = false
-		for _, r := range append([]request{next}, held...) {
-			if s.respond(conn, session, r) != nil {
-				return
-			}
-		}
-		held = nil
 	}
-}
-
-// request is a request whose body has not been read yet.
-type request struct {
-	xid, op int32
-	body    *reader
 }
 
 func readFrame(conn net.Conn) ([]byte, error) {
@@ -265,35 +257,37 @@ func readFrame(conn net.Conn) ([]byte, error) {
 
 var errEnd = errors.New("the connection ends")
 
-func (s *Server) connect(conn net.Conn) (session int64, continued bool, err error) {
+func (s *Server) connect(conn net.Conn) (id int64, err error) {
 	frame, err := readFrame(conn)
 	if err != nil {
-		return 0, false, err
+		return 0, err
 	}
 	in := &reader{rest: frame}
 	in.int32() // protocol version
-	in.int64() // last zxid
+	in.int64() // last transaction; see respond
 	timeout, wanted := in.int32(), in.int64()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.down {
-		return 0, false, errEnd
+		return 0, errEnd
 	}
-	session = wanted
+	id = wanted
 	switch {
 	case wanted == 0:
-		session = s.tree.Open(now(), int64(timeout))
+		id = s.tree.Open(now(), int64(timeout))
+		s.sessions[id] = &session{}
 	case s.tree.Heard(wanted, now()) != nil: // expired
-		session, timeout = 0, 0
+		id, timeout = 0, 0
 	}
 	var out writer
 	out.int32(0)
 	out.int32(timeout)
-	out.int64(session)
+	out.int64(id)
 	out.bytes(make([]byte, 16))
-	if err := out.send(conn); err != nil || session == 0 {
-		return 0, false, errEnd
+	if err := out.send(conn); err != nil || id == 0 {
+		return 0, errEnd
 	}
-	s.sessions[session] = conn
-	return session, wanted != 0, nil
+	client := s.sessions[id]
+	client.conn, client.since = conn, client.heard
+	return id, nil
 }
