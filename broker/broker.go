@@ -241,7 +241,7 @@ func (b *Broker) loadLogs(ctx context.Context) error {
 		return err
 	}
 	logs, err := storage.NewManager(storage.ManagerConfig{
-		FS: b.fs, Dirs: b.cfg.LogDirs(), Log: b.logger, Options: storageOptions(b.dynamic.Current()),
+		FS: b.fs, Dirs: b.cfg.LogDirs(), Log: b.logger, Options: storage.OptionsOf(b.dynamic.Current()),
 		BrokerID: b.id.brokerID, ClusterID: b.id.clusterID,
 		Defaults: defaults, TopicConfig: b.configs.known,
 	})

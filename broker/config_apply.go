@@ -9,6 +9,7 @@ import (
 	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/replication"
 	"github.com/monedula/monedula/settings"
+	"github.com/monedula/monedula/storage"
 )
 
 // dynamicConfig applies changes of the broker's dynamic configuration (KIP-226). It passes on the
@@ -31,7 +32,7 @@ func (d *dynamicConfig) apply(ctx context.Context) {
 	d.b.replicas.SetRates(replication.RatesOf(d.b.dynamic))
 	d.b.replicas.SetFetchers(settings.NumReplicaFetchers.Of(now))
 	d.b.verifier.SetVerifying(settings.TransactionPartitionVerificationEnable.Of(now))
-	d.b.logs.SetLive(storageOptions(now))
+	d.b.logs.SetLive(storage.OptionsOf(now))
 	unclean := settings.UncleanLeaderElectionEnable.Of(now)
 	if unclean != settings.UncleanLeaderElectionEnable.Of(before) {
 		d.b.controller.UncleanElectionEnabled(unclean)

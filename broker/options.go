@@ -11,7 +11,6 @@ import (
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/network"
 	"github.com/monedula/monedula/settings"
-	"github.com/monedula/monedula/storage"
 	"github.com/monedula/monedula/zkstore"
 )
 
@@ -105,13 +104,6 @@ func listenerLimit(cfg *settings.Config, listener string) network.Limit {
 		n = int64(settings.MaxConnections.Of(cfg))
 	}
 	return network.AtMost(int(n))
-}
-
-func storageOptions(cfg *settings.Config) storage.Options {
-	o := storage.OptionsOf(cfg)
-	o.InitialDelay = ms(cfg, settings.LogInitialTaskDelayMs)
-	o.ProducerExpiryCheck = ms(cfg, settings.ProducerIDExpirationCheckIntervalMs)
-	return o
 }
 
 func controllerConfig(cfg *settings.Config, id metadata.BrokerID, log *logrus.Logger) controller.Config {
