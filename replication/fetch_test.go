@@ -524,13 +524,7 @@ func TestAParkedFetchEndsWithItsSession(t *testing.T) {
 
 // A read_committed consumer reads only up to the first open transaction.
 func TestReadCommittedEndsBeforeAnOpenTransaction(t *testing.T) {
-	b := alone(t)
-	b.mustProduce(1)
-	p := b.NewProduce()
-	p.Version, p.Acks = 9, 1
-	p.Add(testTopic, 0, batch(t, 2, transactional(7)))
-	p.Append()
-	wantCode(t, "produce", p.Partitions[0].Err, protocol.None)
+	b := withOpenTransaction(t)
 	committed := func(f *Fetch) { f.ReadCommitted = true }
 	if got := offsets(t, &b.fetch(0, committed).Partitions[0]); !slices.Equal(got, []record.Offset{0}) {
 		t.Errorf("read_committed while the transaction is open: %v", got)

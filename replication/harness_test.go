@@ -282,6 +282,20 @@ func alone(t *testing.T) *testBroker {
 	return b
 }
 
+// withOpenTransaction returns the leader of a log of three records, the last two of which belong to
+// an open transaction of producer 7.
+func withOpenTransaction(t *testing.T) *testBroker {
+	t.Helper()
+	b := alone(t)
+	b.mustProduce(1)
+	p := b.NewProduce()
+	p.Version, p.Acks = 9, 1
+	p.Add(testTopic, 0, batch(t, 2, transactional(7)))
+	p.Append()
+	wantCode(t, "produce", p.Partitions[0].Err, protocol.None)
+	return b
+}
+
 // batch returns a v2 batch of n records.
 func batch(t testing.TB, n int, change ...func(*record.Options)) []byte {
 	t.Helper()

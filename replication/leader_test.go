@@ -695,13 +695,7 @@ func TestListOffsetTimestamps(t *testing.T) {
 
 // For a read_committed consumer a log ends at its first open transaction.
 func TestListOffsetsOfReadCommittedEndBeforeAnOpenTransaction(t *testing.T) {
-	b := alone(t)
-	b.mustProduce(1)
-	p := b.NewProduce()
-	p.Version, p.Acks = 9, 1
-	p.Add(testTopic, 0, batch(t, 2, transactional(7)))
-	p.Append()
-	wantCode(t, "produce", p.Partitions[0].Err, protocol.None)
+	b := withOpenTransaction(t)
 	for _, c := range []struct {
 		replica   metadata.BrokerID
 		committed bool
