@@ -18,8 +18,7 @@ import (
 
 // ms returns a setting in milliseconds as a duration, limited to the longest duration.
 func ms[T int32 | int64](cfg *settings.Config, k settings.KeyOf[T]) time.Duration {
-	const most = int64(1<<63-1) / int64(time.Millisecond)
-	return time.Duration(min(int64(k.Of(cfg)), most)) * time.Millisecond
+	return settings.Milliseconds(int64(k.Of(cfg)))
 }
 
 func zookeeperConfig(cfg *settings.Config, log *logrus.Logger) zkstore.Config {

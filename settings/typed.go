@@ -1,6 +1,9 @@
 package settings
 
-import "math"
+import (
+	"math"
+	"time"
+)
 
 // Value lists the Go types of values: bool for Boolean, string for String, int32 for Int, int16 for
 // Short, int64 for Long, float64 for Double, []string for List, className for Class, secret for
@@ -123,4 +126,11 @@ func typeOf[T Value]() Type {
 		return Password
 	}
 	panic("settings: not a type of values")
+}
+
+// Milliseconds converts ms to a Duration, limited to the longest one: Kafka's defaults use the
+// largest int64 for "never".
+func Milliseconds(ms int64) time.Duration {
+	const longest = int64(1<<63-1) / int64(time.Millisecond)
+	return time.Duration(min(ms, longest)) * time.Millisecond
 }

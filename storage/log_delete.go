@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/monedula/monedula/record"
+	"github.com/monedula/monedula/settings"
 )
 
 // deleteSegments deletes the files of segments that left the log: it renames them at once and
@@ -61,7 +62,7 @@ func (l *Log) deleteSnapshot(offset record.Offset) error {
 
 // later runs f after file.delete.delay.ms.
 func (l *Log) later(f func()) {
-	delay := milliseconds(l.Config().FileDeleteDelayMs)
+	delay := settings.Milliseconds(l.Config().FileDeleteDelayMs)
 	l.env.schedule.after(max(delay, time.Millisecond), l.dir.background, func() {
 		if l.check() == nil {
 			f()

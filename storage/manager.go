@@ -69,7 +69,7 @@ func DefaultOptions() Options {
 		RecoveryThreads:         1,
 		InitialDelay:            30 * time.Second,
 		RetentionCheck:          5 * time.Minute,
-		FlushCheck:              milliseconds(1<<63 - 1),
+		FlushCheck:              settings.Milliseconds(1<<63 - 1),
 		RecoveryPointCheckpoint: time.Minute,
 		LogStartCheckpoint:      time.Minute,
 		ProducerExpiryCheck:     10 * time.Minute,
@@ -84,13 +84,13 @@ func DefaultOptions() Options {
 func OptionsOf(c *settings.Config) Options {
 	o := DefaultOptions()
 	o.RecoveryThreads = int(settings.NumRecoveryThreadsPerDataDir.Of(c))
-	o.RetentionCheck = milliseconds(settings.LogRetentionCheckIntervalMs.Of(c))
-	o.FlushCheck = milliseconds(settings.LogFlushSchedulerIntervalMs.Of(c))
-	o.RecoveryPointCheckpoint = milliseconds(int64(settings.LogFlushOffsetCheckpointIntervalMs.Of(c)))
-	o.LogStartCheckpoint = milliseconds(int64(settings.LogFlushStartOffsetCheckpointIntervalMs.Of(c)))
-	o.InitialDelay = milliseconds(settings.LogInitialTaskDelayMs.Of(c))
+	o.RetentionCheck = settings.Milliseconds(settings.LogRetentionCheckIntervalMs.Of(c))
+	o.FlushCheck = settings.Milliseconds(settings.LogFlushSchedulerIntervalMs.Of(c))
+	o.RecoveryPointCheckpoint = settings.Milliseconds(int64(settings.LogFlushOffsetCheckpointIntervalMs.Of(c)))
+	o.LogStartCheckpoint = settings.Milliseconds(int64(settings.LogFlushStartOffsetCheckpointIntervalMs.Of(c)))
+	o.InitialDelay = settings.Milliseconds(settings.LogInitialTaskDelayMs.Of(c))
 	o.ProducerExpirationMs = int64(settings.ProducerIDExpirationMs.Of(c))
-	o.ProducerExpiryCheck = milliseconds(int64(settings.ProducerIDExpirationCheckIntervalMs.Of(c)))
+	o.ProducerExpiryCheck = settings.Milliseconds(int64(settings.ProducerIDExpirationCheckIntervalMs.Of(c)))
 	o.KeepTopicIDs = c.IBP().AtLeast("2.8-IV0")
 	o.ZstdAllowed = c.IBP().AtLeast("2.1-IV0")
 	return o

@@ -355,7 +355,7 @@ func (m *Manager) topicConfig(topic string) *settings.Topic {
 // removeDirLater removes a directory that was renamed for deletion, after the broker's
 // file.delete.delay.ms.
 func (m *Manager) removeDirLater(d *logDir, path string, tp TopicPartition) {
-	delay := milliseconds(m.defaults.Load().FileDeleteDelayMs)
+	delay := settings.Milliseconds(m.defaults.Load().FileDeleteDelayMs)
 	m.env.schedule.after(max(delay, time.Millisecond), d.background, func() {
 		if d.check() != nil {
 			return

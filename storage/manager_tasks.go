@@ -3,6 +3,8 @@ package storage
 import (
 	"sync/atomic"
 	"time"
+
+	"github.com/monedula/monedula/settings"
 )
 
 // Start begins the periodic work: retention, flushes, checkpoints and the expiry of producers.
@@ -19,7 +21,7 @@ func (m *Manager) Start() {
 
 // flushPeriod returns ms, or the largest int64, Kafka's default, if ms is the longest Duration.
 func flushPeriod(ms int64) int64 {
-	if ms >= int64(milliseconds(1<<63-1).Milliseconds()) {
+	if ms >= int64(settings.Milliseconds(1<<63-1).Milliseconds()) {
 		return 1<<63 - 1
 	}
 	return ms

@@ -157,10 +157,3 @@ func (p *pool) wait() {
 		p.idle.Wait()
 	}
 }
-
-// milliseconds converts ms to a Duration, limited to the longest one: Kafka's defaults use the
-// largest int64 for "never".
-func milliseconds(ms int64) time.Duration {
-	const longest = int64(1<<63-1) / int64(time.Millisecond)
-	return time.Duration(min(ms, longest)) * time.Millisecond
-}
