@@ -104,7 +104,7 @@ const startedLine = "started (kafka.server.KafkaServer)"
 func (b *broker) start(overrides ...string) {
 	b.t.Helper()
 	b.launch(overrides...)
-	if err := b.AwaitOutput(startedLine, 60*time.Second); err != nil {
+	if err := b.AwaitOutput(startedLine, 2*time.Minute); err != nil {
 		b.t.Fatal(err)
 	}
 }
@@ -129,8 +129,8 @@ func (b *broker) launch(overrides ...string) {
 // stop stops the broker cleanly.
 func (b *broker) stop() {
 	b.t.Helper()
-	if !b.Stop(30 * time.Second) {
-		b.t.Fatalf("the broker did not stop within 30 s of SIGTERM; its output:\n%s", b.Output())
+	if !b.Stop(time.Minute) {
+		b.t.Fatalf("the broker did not stop within a minute of SIGTERM; its output:\n%s", b.Output())
 	}
 }
 
@@ -168,7 +168,7 @@ func script(name string, args ...string) *exec.Cmd {
 // run runs a script to its end.
 func run(t testing.TB, name string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
-	return testkit.Run(t, 90*time.Second, "", script(name, args...))
+	return testkit.Run(t, 3*time.Minute, "", script(name, args...))
 }
 
 // must runs a script, which must succeed, and returns its stdout.
@@ -180,7 +180,7 @@ func must(t testing.TB, name string, args ...string) string {
 // mustWith is like must, with stdin as the script's standard input.
 func mustWith(t testing.TB, stdin, name string, args ...string) string {
 	t.Helper()
-	stdout, stderr, code := testkit.Run(t, 90*time.Second, stdin, script(name, args...))
+	stdout, stderr, code := testkit.Run(t, 3*time.Minute, stdin, script(name, args...))
 	if code != 0 {
 		t.Fatalf("%s %s: exit code %d\nstdout:\n%s\nstderr:\n%s", name, strings.Join(args, " "), code, stdout, stderr)
 	}
@@ -260,7 +260,7 @@ func (b *broker) endsWith(words ...string) {
 	b.t.Helper()
 	select {
 	case <-b.Ended():
-	case <-time.After(60 * time.Second):
+	case <-time.After(2 * time.Minute):
 		b.t.Fatalf("the broker did not exit; its output:\n%s", b.Output())
 	}
 	if code := b.ExitCode(); code != 1 {

@@ -40,9 +40,10 @@ func TestARealBrokerRecoversOurLogsAfterACrash(t *testing.T) {
 	noError(t, err)
 	defer client.Close()
 	admin := kadm.NewClient(client)
+	admin.SetTimeoutMillis(60_000)
 	created, err := admin.CreateTopic(context.Background(), int32(len(left)), 1, nil, crashTopicName)
 	noError(t, err)
-	wantEqual(t, "shut down cleanly", broker.Stop(30*time.Second), true)
+	wantEqual(t, "shut down cleanly", broker.Stop(2*time.Minute), true)
 	layOut(t, broker.Dir, metadata.TopicID(created.ID), left)
 	broker.Start()
 	got := consumeAll(t, broker.Address(), len(left))
@@ -129,7 +130,7 @@ func layOut(t *testing.T, dir string, id metadata.TopicID, left []leftOver) {
 
 // consumeAll reads every partition from its start to its end.
 func consumeAll(t *testing.T, address string, partitions int) []map[record.Offset]string {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	from := map[int32]kgo.Offset{}
 	all := make([]map[record.Offset]string, partitions)
@@ -141,7 +142,7 @@ func consumeAll(t *testing.T, address string, partitions int) []map[record.Offse
 	noError(t, err)
 	defer client.Close()
 	var ends kadm.ListedOffsets
-	testkit.Eventually(t, 30*time.Second, "the partitions have a leader", func() bool {
+	testkit.Eventually(t, 2*time.Minute, "the partitions have a leader", func() bool {
 		ends, err = kadm.NewClient(client).ListEndOffsets(ctx, crashTopicName)
 		return err == nil && ends.Error() == nil && len(ends[crashTopicName]) == partitions
 	})

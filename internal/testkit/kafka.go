@@ -64,7 +64,7 @@ func (k *Kafka) Run(t testing.TB, class string, args ...string) (stdout, stderr 
 // RunWithInput is like Run with stdin as standard input.
 func (k *Kafka) RunWithInput(t testing.TB, stdin, class string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
-	return Run(t, 90*time.Second, stdin, k.Command(t, "-Xmx512m", class, args...))
+	return Run(t, 3*time.Minute, stdin, k.Command(t, "-Xmx512m", class, args...))
 }
 
 // RealBroker is a running broker of Apache Kafka.
@@ -116,7 +116,7 @@ func (b *RealBroker) Start() {
 		b.t.Fatal(err)
 	}
 	b.Process = proc
-	if err := proc.AwaitOutput("started (kafka.server.KafkaServer)", 90*time.Second); err != nil {
+	if err := proc.AwaitOutput("started (kafka.server.KafkaServer)", 3*time.Minute); err != nil {
 		b.t.Fatal(err)
 	}
 }

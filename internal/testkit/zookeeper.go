@@ -131,7 +131,7 @@ func (z *Ensemble) launch() error {
 
 // awaitServing waits until the server answers clients.
 func (z *Ensemble) awaitServing() error {
-	deadline := time.Now().Add(60 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for {
 		if answer, err := z.FourLetterWord("srvr"); err == nil && strings.Contains(answer, "Mode:") {
 			return nil
