@@ -420,6 +420,32 @@ func TestAnswersToStopsWithoutDeletionDoNotCountAsDeletions(t *testing.T) {
 	}
 }
 
+// An error of a whole response counts for all partitions that it lists, whatever their own codes are.
+func TestARefusedStopReplicaRequestDeletesNothing(t *testing.T) {
+	h := started(t, nil, 0, 1)
+	h.store.putTopic(zkstore.TopicNode{Name: "doomed", Partitions: map[int32]zkstore.Assignment{0: replicas(0, 1)}})
+	h.run()
+	h.answer()
+	h.store.markDeletion("doomed")
+	h.run()
+	for _, id := range []metadata.BrokerID{0, 1} {
+		for _, p := range h.queues[id] {
+			if p.answered == nil {
+				continue
+			}
+			resp := h.respond(id, p.req)
+			if stopped, ok := resp.(*kmsg.StopReplicaResponse); ok {
+				stopped.ErrorCode = int16(protocol.StaleControllerEpoch)
+			}
+			p.answered(resp)
+		}
+	}
+	h.run()
+	if h.store.topics["doomed"].Name == "" {
+		t.Errorf("the topic was deleted although both brokers refused: %v", h.take())
+	}
+}
+
 func TestABrokerWithoutTheListenerDoesNotAffectOtherBrokers(t *testing.T) {
 	h := started(t, nil, 0)
 	h.store.brokers[5] = zkstore.BrokerInfo{ID: 5, Epoch: 500}
