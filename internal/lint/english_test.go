@@ -94,7 +94,7 @@ func eachText(t *testing.T, visit func(place, text string)) {
 		case extension == ".md":
 			return paragraphs(path, rel, visit)
 		case extension == ".sh" || extension == ".py" || rel == "Makefile" || top == "scripts" || top == "docker" || top == ".ci",
-			extension == ".txt" && (top == "controller" || top == "group" || top == "internal"): // scenarios and lists
+			extension == ".txt" && (top == "controller" || top == "group" || top == "transaction" || top == "internal"): // scenarios and lists
 			return scriptComments(path, rel, visit)
 		}
 		return nil

@@ -42,6 +42,7 @@ var allowed = map[string][]string{
 	"controller":   {"zkstore"},
 	"replication":  {"storage", "network"},
 	"group":        {"replication", "storage", "zkstore"},
+	"transaction":  {},
 	"broker/api":   {"admin", "controller", "network", "replication", "storage", "zkstore", "group", "transaction", "producerids"},
 	"broker":       {"*"},
 	"cmd/monedula": {"broker", "tools", "tools/cli", "tools/server", "internal/gcpacer"},
