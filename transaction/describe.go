@@ -1,7 +1,6 @@
 package transaction
 
 import (
-	"slices"
 	"time"
 
 	"github.com/monedula/monedula/protocol"
@@ -34,11 +33,9 @@ type Listed struct {
 
 // Filter selects transactional ids for ListTransactions.
 type Filter struct {
-	ProducerIDs []int64 // none: all
-	// States are the selected states, if FilterStates is set. None are left if the request names
-	// only unknown states, which selects nothing.
-	States       []State
-	FilterStates bool
+	ProducerIDs map[int64]bool // none: all
+	// States are the selected states; nil: all. An empty map selects nothing.
+	States map[State]bool
 	// DurationMs selects ids whose last transaction began more than this long ago; below 0: all.
 	// As in Kafka, an id that has had no transaction is selected.
 	DurationMs int64
@@ -48,8 +45,8 @@ type Filter struct {
 func (t *Transaction) List(now time.Time, f *Filter) (entry Listed, ok bool) {
 	switch {
 	case t.state == Dead,
-		len(f.ProducerIDs) > 0 && !slices.Contains(f.ProducerIDs, t.producerID),
-		f.FilterStates && !slices.Contains(f.States, t.state),
+		len(f.ProducerIDs) > 0 && !f.ProducerIDs[t.producerID],
+		f.States != nil && !f.States[t.state],
 		f.DurationMs >= 0 && now.UnixMilli()-t.startMs <= f.DurationMs:
 		return Listed{}, false
 	}

@@ -238,16 +238,16 @@ func (s *scenario) load() {
 }
 
 func (s *scenario) list(o map[string]string) {
-	f := Filter{DurationMs: s.number(o, "duration", -1)}
+	f := Filter{ProducerIDs: map[int64]bool{}, DurationMs: s.number(o, "duration", -1)}
 	for _, id := range strings.FieldsFunc(o["ids"], func(r rune) bool { return r == ',' }) {
 		n, _ := strconv.ParseInt(id, 10, 64)
-		f.ProducerIDs = append(f.ProducerIDs, n)
+		f.ProducerIDs[n] = true
 	}
 	if states, given := o["states"]; given {
-		f.FilterStates = true
+		f.States = map[State]bool{}
 		for _, name := range strings.Split(states, ",") {
 			if state, known := StateNamed(name); known {
-				f.States = append(f.States, state)
+				f.States[state] = true
 			} else {
 				s.print("unknown state %s", name)
 			}
