@@ -39,7 +39,7 @@ func class(n int) (index, size int) {
 	return shift*4 + size>>shift - 4, size
 }
 
-// Get returns a slice of length n with arbitrary content. The caller owns it until Put.
+// Get returns a slice of length n with arbitrary content. The caller owns it until it calls Put.
 func (b *Buffers) Get(n int) []byte {
 	index, size := class(n)
 	b.mu.Lock()

@@ -139,7 +139,7 @@ func (c *conn) handle(frame []byte) bool {
 }
 
 // waitUnmuted waits until the throttle time has passed. It returns false if the connection ended
-// before.
+// earlier.
 func (c *conn) waitUnmuted() bool {
 	until := c.mutedUntil.Load()
 	if until == 0 {

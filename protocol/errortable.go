@@ -138,8 +138,8 @@ const (
 	VoterNotFound                      ErrorCode = 127
 )
 
-// errorText has Kafka's texts for a code: the constant's name, which tools print, the Java
-// exception, which clients print, and the default text of error_message fields.
+// errorText has Kafka's names and message for a code: the constant's name, which tools print, the
+// Java exception, which clients print, and the default text of error_message fields.
 type errorText struct {
 	name, exception, message string
 	retriable                bool

@@ -99,7 +99,7 @@ func (f *FetchRequest) ReadFrom(version int16, body []byte) error {
 	return nil
 }
 
-// setDefaults sets the fields that a version may not have to Kafka's defaults. It keeps Topics and
+// setDefaults sets the fields that some versions lack to Kafka's defaults. It keeps Topics and
 // RackID for reuse.
 func (f *FetchRequest) setDefaults(version int16) {
 	f.Version = version

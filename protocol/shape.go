@@ -17,7 +17,7 @@ import (
 type shape struct {
 	kind    shapeKind
 	width   int      // of a fixed field: bytes on the wire and in memory
-	pointer bool     // of a text: it is decoded as a *string
+	pointer bool     // of a string: it is decoded as a *string
 	elem    *shape   // of a list
 	size    int      // of an element of a list, or a struct: bytes in memory
 	fields  []*shape // of a struct: the fields that are not tagged

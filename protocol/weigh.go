@@ -66,7 +66,7 @@ func (s *Scale) Weigh(version int16, body []byte) (weight Weight, lean []byte, e
 	return w.weight, w.rest(), nil
 }
 
-// weigher reads a body once. After a part has been cut, the parts that are kept move towards the
+// weigher reads a body once. After a part has been cut, the parts that are kept move toward the
 // front of src.
 type weigher struct {
 	src      []byte

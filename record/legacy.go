@@ -89,7 +89,8 @@ func (it *iterator) findBaseOffset() error {
 	if it.magic == 0 {
 		return nil
 	}
-	// Some versions of librdkafka write an offset of 0. The records then count from 0.
+	// Some versions of librdkafka write an offset of 0. In that case the records' offsets count
+	// from 0.
 	if wrapper := it.batch.LastOffset(); wrapper != 0 {
 		if wrapper < last {
 			return invalidRecord("Found invalid wrapper offset in compressed v1 message set, wrapper offset '%d' is less than "+
@@ -100,7 +101,8 @@ func (it *iterator) findBaseOffset() error {
 	return nil
 }
 
-// nextInner reads offset and size of the next inner entry. An incomplete entry ends the wrapper.
+// nextInner reads the offset and the size of the next inner entry. An incomplete entry ends the
+// wrapper.
 func (it *iterator) nextInner() (offset Offset, size int, more bool, err error) {
 	got, err := it.fill(LogOverhead)
 	if err != nil || got < LogOverhead {
@@ -160,7 +162,7 @@ func (it *iterator) parseLegacy(offset Offset, body []byte) error {
 	return nil
 }
 
-// legacyHeader parses what precedes the key. body must have at least the overhead of v0.
+// legacyHeader parses the fields before the key. body must have at least the overhead of v0.
 func (it *iterator) legacyHeader(offset Offset, body []byte) error {
 	l := &it.legacy
 	l.crc = binary.BigEndian.Uint32(body)
@@ -244,7 +246,7 @@ func legacyKeySizeAt(magic int8) int {
 	return legacyKeySizeAtV1
 }
 
-// legacyKeyValue returns key and value of a message without its LogOverhead.
+// legacyKeyValue returns the key and the value of a message without its LogOverhead.
 func legacyKeyValue(body []byte, magic int8) (key, value []byte, ok bool) {
 	key, rest, ok := sizedBytes(body[legacyKeySizeAt(magic)-LogOverhead:])
 	if !ok {

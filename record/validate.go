@@ -8,7 +8,7 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// Target is what the leader's log requires of an append, and the time of the append.
+// Target describes what the leader's log requires of an append, and has the time of the append.
 type Target struct {
 	TopicPartition     string        // as in messages: topic-partition
 	Magic              int8          // always 2 from IBP 3.0 on
@@ -25,7 +25,7 @@ type Target struct {
 	NowMs              int64
 	MaxBatchSize       int  // max.message.bytes, checked for rebuilt batches; 0: no limit
 	MaxSetSize         int  // segment.bytes, limits the size after conversion to v0/v1; 0: no limit
-	ZstdAllowed        bool // false (IBP below 2.1): a log compressed with zstd is UNSUPPORTED_COMPRESSION_TYPE
+	ZstdAllowed        bool // false (IBP below 2.1): zstd is refused with UNSUPPORTED_COMPRESSION_TYPE
 }
 
 // Validated is the result of ValidateAndAssign.
@@ -73,10 +73,10 @@ func (e *InvalidRecords) Unwrap() error { return e.Code }
 // MaxSetSize and 100 MiB for a single record.
 //
 // Errors: *InvalidRecords (InvalidRecord or InvalidTimestamp) for records that break the topic's
-// rules; InvalidRecord for batches that contradict themselves; CorruptMessage for a wrong inner
-// checksum; UnsupportedForMessageFormat, UnsupportedCompressionType, MessageTooLarge and
-// RecordListTooLarge; UnknownServerError for a payload that cannot be decompressed. After an error
-// the caller must drop the set, which may be partly changed.
+// rules; InvalidRecord for inconsistent batches; CorruptMessage for a wrong inner checksum;
+// UnsupportedForMessageFormat, UnsupportedCompressionType, MessageTooLarge and RecordListTooLarge;
+// UnknownServerError for a payload that cannot be decompressed. After an error the caller must drop
+// the set, which may be partly changed.
 func ValidateAndAssign(set []byte, checked Checked, t Target) (Validated, error) {
 	v := validator{Target: t, set: set[:checked.ValidBytes], source: checked.Codec, target: t.Codec,
 		consecutive: true, maxTimestamp: NoTimestamp, indexOfMax: -1}
@@ -143,8 +143,8 @@ func (v *validator) checkNumber(batches int) (err error) {
 	return nil
 }
 
-// keepsPayload reports whether a set that is compressed, or must become so, can keep its payload,
-// provided that its inner offsets are consecutive.
+// keepsPayload reports whether a set that is compressed, or must be, can keep its payload, provided
+// that its inner offsets are consecutive.
 func (v *validator) keepsPayload() bool {
 	if v.source == None && v.first.IsControl() {
 		return true // markers are not compressed
@@ -313,15 +313,15 @@ func (v *validator) refuseTimestampType(r *refusals, index int32, it *iterator) 
 		". Producer should not set timestamp type to LogAppendTime.")
 }
 
-// refusals collects the records that break a rule.
+// refusals collects errors for the records that break a rule.
 type refusals struct {
 	errors    []RecordError
 	total     int
 	timestamp bool // at least one was refused for its timestamp
 }
 
-// full reports whether the text of another refusal would not be kept. In that case it counts the
-// refusal.
+// full reports whether the list of errors is full. If so, it counts the refusal, whose message is
+// not kept.
 func (r *refusals) full(code protocol.ErrorCode) bool {
 	if len(r.errors) < recordErrorsMax {
 		return false

@@ -53,7 +53,7 @@ func batchOf(magic int8, codec Codec) Options {
 	return o
 }
 
-// validateAndAssign is like ValidateAndAssign, for a set that CheckAppend may refuse.
+// validateAndAssign is like ValidateAndAssign, but also takes a set that CheckAppend would refuse.
 func validateAndAssign(set []byte, t Target) (Validated, error) {
 	checked := newChecked()
 	for b, err := range Batches(set) {
@@ -394,7 +394,7 @@ func TestEveryRuleOfValidation(t *testing.T) {
 			protocol.MessageTooLarge, "exceeds the maximum configured size of 5000"},
 		{"too large once recompressed", made(t, batchOf(2, Gzip), 100), func(t *Target) { t.KeepCodec, t.Codec, t.MaxBatchSize = false, Snappy, 600 },
 			protocol.MessageTooLarge, "exceeds the maximum configured size of 600"},
-		{"a set too large once unpacked", made(t, batchOf(1, Gzip), 100), func(t *Target) { t.Magic, t.KeepCodec, t.Codec, t.MaxSetSize = 1, false, None, 5000 },
+		{"a set that is too large once decompressed", made(t, batchOf(1, Gzip), 100), func(t *Target) { t.Magic, t.KeepCodec, t.Codec, t.MaxSetSize = 1, false, None, 5000 },
 			protocol.RecordListTooLarge, "over 5000 bytes"},
 		{"nested compression", legacyNested(), func(t *Target) { t.Magic = 1 }, protocol.InvalidRecord, "Inner messages must not be compressed"},
 		{"null wrapper", resum(wrap(t, 1, Gzip, nil, 0)), func(t *Target) { t.Magic = 1 }, protocol.InvalidRecord,
@@ -483,7 +483,7 @@ func TestTimestampsOutOfRangeAreRefused(t *testing.T) {
 			t.Errorf("%s: %#v", codec, err)
 		}
 	}
-	// A client's batch that claims append time.
+	// A client's batch that has the attribute for LogAppendTime.
 	flagged := func(codec Codec, ts int64) []byte {
 		set := made(t, batchOf(2, codec), 1)
 		Batch(set).SetMaxTimestamp(LogAppendTime, ts)
@@ -539,8 +539,8 @@ func TestTheListOfRefusedRecordsIsBounded(t *testing.T) {
 	}
 }
 
-// One timestamp out of range decides the error code of the whole set, even if later records break
-// another rule or the list is full.
+// A single timestamp out of range decides the error code of the whole set, even if later records
+// break another rule or the list is full.
 func TestOneRefusedTimestampDecidesTheCode(t *testing.T) {
 	const total = recordErrorsMax + 3
 	for name, c := range map[string]struct {
@@ -584,7 +584,7 @@ func poolsKeep() bool {
 func TestInPlaceValidationDoesNotAllocate(t *testing.T) {
 	allowed := 0.0
 	if !poolsKeep() {
-		allowed = 20 // a new iterator and a new decompressor, far less than one per record
+		allowed = 20 // for a new iterator and a new decompressor; far fewer than one per record
 	}
 	for codec := None; codec <= Zstd; codec++ {
 		set := made(t, batchOf(2, codec), 200)
@@ -600,7 +600,7 @@ func TestInPlaceValidationDoesNotAllocate(t *testing.T) {
 			}
 		})
 		if allocations > allowed {
-			t.Errorf("%s: %.0f allocations a set of 200 records", codec, allocations)
+			t.Errorf("%s: %.0f allocations per set of 200 records", codec, allocations)
 		}
 	}
 }

@@ -31,7 +31,7 @@ type ControllerCall interface {
 type AlterPartition struct {
 	brokerID    metadata.BrokerID
 	brokerEpoch func() int64
-	controller  ControllerCall // nil: the program sends the requests itself; see Next
+	controller  ControllerCall // nil: the caller sends the requests itself; see Next
 	log         *logrus.Entry
 
 	ctx    context.Context
@@ -43,7 +43,7 @@ type AlterPartition struct {
 var _ ISRChanger = (*AlterPartition)(nil)
 
 // NewAlterPartition returns an AlterPartition and starts its sender. If controller is nil, no
-// sender runs and the program drives the requests itself with Next, as the simulation does.
+// sender runs and the caller drives the requests itself with Next, as the simulation does.
 func NewAlterPartition(brokerID metadata.BrokerID, brokerEpoch func() int64, controller ControllerCall, logger *logrus.Logger) *AlterPartition {
 	ctx, cancel := context.WithCancel(context.Background())
 	a := &AlterPartition{brokerID: brokerID, brokerEpoch: brokerEpoch, controller: controller,

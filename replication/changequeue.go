@@ -10,7 +10,7 @@ import (
 type changeQueue struct {
 	wakeup chan struct{} // one slot; filled when a change is added
 
-	mu      sync.Mutex // a leaf; guards what follows
+	mu      sync.Mutex // a leaf; guards the fields below
 	waiting map[TopicPartition]*waitingChange
 	added   int // number of changes added so far
 }

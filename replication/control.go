@@ -16,8 +16,8 @@ import (
 )
 
 // staleBrokerEpoch reports whether a control request was meant for an earlier registration of this
-// broker (KIP-380). A larger epoch than the current one passes, because the controller may have
-// seen the registration before this broker did. So does -1, which means unknown.
+// broker (KIP-380). A larger epoch than the current one is accepted, because the controller may
+// have seen the registration before this broker did. So is -1, which means unknown.
 func (m *Manager) staleBrokerEpoch(requested int64) bool {
 	return requested != -1 && requested < m.cfg.BrokerEpoch()
 }
@@ -131,8 +131,8 @@ func conflictingID(log *storage.Log, requested TopicID) bool {
 }
 
 // sameEpoch handles an entry with the current leader epoch. It is refused without effect unless it
-// brings the topic id that the log lacks, or omits a follower's (KAFKA-13132). Within an epoch only
-// AlterPartition changes the in-sync replicas.
+// brings the topic id that the log lacks or, for a follower, omits the id that the log has
+// (KAFKA-13132). Within an epoch only AlterPartition changes the in-sync replicas.
 func (m *Manager) sameEpoch(p *Partition, log *storage.Log, r *role) protocol.ErrorCode {
 	lacking := log != nil && log.TopicID() == (TopicID{})
 	following := r.leader != m.opts.BrokerID
@@ -224,9 +224,9 @@ func (c *roleChange) applyFollowers() {
 	c.resigned = restart
 }
 
-// note makes the error of an entry its response. After a storage error the partition is offline,
-// unless the cause was a lack of file descriptors. After any other error it keeps its state, and
-// the controller's next request tries again.
+// note sets the code of an entry's response from err. After a storage error the partition is
+// offline, unless the cause was a lack of file descriptors. After any other error it keeps its
+// state, and the controller's next request tries again.
 func (c *roleChange) note(e *roleEntry, err error) {
 	e.code = protocol.CodeOf(err)
 	switch e.code {
@@ -279,7 +279,7 @@ func leaderAndISREntries(req *kmsg.LeaderAndISRRequest) []roleEntry {
 			}})
 		}
 	}
-	for i := range req.PartitionStates { // v0-v1: one topic per partition
+	for i := range req.PartitionStates { // v0 and v1: each partition names its topic
 		add(req.PartitionStates[i].Topic, TopicID{}, req.PartitionStates[i:i+1])
 	}
 	for i := range req.TopicStates {
@@ -323,8 +323,8 @@ func answerLeaderAndISR(req *kmsg.LeaderAndISRRequest, entries []roleEntry) *kms
 }
 
 // StopReplica applies a StopReplica request. The listed replicas stop following and, if the request
-// says so, are deleted. A log without a partition is deleted as well: the topic may have been
-// deleted while this broker was down.
+// says so, are deleted. The log of a replica that is not hosted is deleted as well: the topic may
+// have been deleted while this broker was down.
 func (m *Manager) StopReplica(req *kmsg.StopReplicaRequest, correlationID int32) *kmsg.StopReplicaResponse {
 	resp := req.ResponseKind().(*kmsg.StopReplicaResponse)
 	if m.staleBrokerEpoch(req.BrokerEpoch) {
@@ -408,8 +408,8 @@ func (m *Manager) admitStop(s *stopEntry) protocol.ErrorCode {
 	return protocol.FencedLeaderEpoch
 }
 
-// stopAll stops the admitted replicas. Without delete they keep their role and epoch; only the
-// fetcher has stopped. All logs to delete are deleted together.
+// stopAll stops the admitted replicas. Replicas that are not deleted keep their role and epoch;
+// only their fetching has stopped. All logs to delete are deleted together.
 func (m *Manager) stopAll(stops []stopEntry) {
 	var deleted []*stopEntry
 	var ids []TopicPartition

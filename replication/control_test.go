@@ -632,7 +632,7 @@ func TestPitfallController17_AFailureWhileBecomingLeaderKeepsTheOldEpoch(t *test
 	for _, leader := range []int32{ourID, 2} {
 		b := newTestBroker(t)
 		b.know(ourID, 2)
-		b.configErr = errors.New("ZooKeeper is away")
+		b.configErr = errors.New("ZooKeeper is unavailable")
 		if code := b.control(roleOf(0, leader, 5, []int32{ourID, 2}, ourID, 2)); code != protocol.UnknownServerError {
 			t.Errorf("leader %d: %s although the configuration could not be read", leader, code)
 		}

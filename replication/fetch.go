@@ -100,8 +100,8 @@ func (f *PartitionFetch) bare(code protocol.ErrorCode) {
 }
 
 // Fetch is one fetch while it is served. Take it from Manager.NewFetch, fill in the request, call
-// Begin, refuse the partitions that the client may not read, and call Read, then Finish. Release it
-// when the response is written.
+// Begin, refuse the partitions that the client is not allowed to read, and call Read, then Finish.
+// Release it when the response is written.
 type Fetch struct {
 	Version       int16
 	ReplicaID     metadata.BrokerID // the follower's broker id; negative for consumers
@@ -325,7 +325,7 @@ func (f *Fetch) ready() bool {
 			continue
 		}
 		if want.partition == nil {
-			return true // deleted meanwhile
+			return true // deleted in the meantime
 		}
 		want.changed = false
 		readable, now := want.partition.peek(f, want)

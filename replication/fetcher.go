@@ -31,7 +31,7 @@ type following struct {
 
 	prev, next *following // in the fetcher's order
 	// active: the next round decides whether and how to fetch the partition. Otherwise the leader's
-	// session has a request for it that stays valid until something happens.
+	// session has a request for it, which stays valid until the next event.
 	active  bool
 	removed bool
 	change  *changeEntry[following] // observes partition; a pointer because a following is copied
@@ -56,7 +56,7 @@ type fetcher struct {
 	done   chan struct{}
 	wakeup chan struct{} // one slot; filled when a partition is added
 
-	// Used only by the goroutine that takes the steps.
+	// Used only by the goroutine that runs the fetcher.
 	link    *peerlink.Link
 	address string
 	session clientSession
@@ -65,17 +65,17 @@ type fetcher struct {
 	lookups   []*leaderRequest
 	truncated bool
 
-	// mu guards the fields below. It is held while the response for a partition is applied, so that
-	// remove waits for that.
+	// mu guards the fields below. It is held while the response for a partition is applied, so
+	// remove waits until that is done.
 	mu         sync.Mutex
 	partitions map[TopicPartition]*following
 	// order is the ring, with a sentinel, in which partitions are requested. A partition that
 	// received data moves to the end.
 	order following
-	// active are the partitions that the next round looks at. Partitions removed meanwhile are
-	// dropped then.
+	// active holds the partitions that the next round looks at. The round drops those that have
+	// been removed.
 	active []*following
-	// gone are the partitions removed since the last round.
+	// gone holds the partitions removed since the last round.
 	gone    []TopicPartition
 	limited bool                 // the follower's quota had a limit in the last round
 	changes changeSet[following] // has its own lock
@@ -90,7 +90,7 @@ func newFetcher(fm *fetcherManager, key fetcherKey) *fetcher {
 	return f
 }
 
-// lastLocked puts a partition that is not in the order at the end.
+// lastLocked appends a partition to the order, which must not contain it yet.
 func (f *fetcher) lastLocked(p *following) {
 	p.prev, p.next = f.order.prev, &f.order
 	p.prev.next, f.order.prev = p, p
@@ -133,7 +133,8 @@ func (f *fetcher) removeLocked(id TopicPartition) bool {
 	return true
 }
 
-// dropLocked ends the fetcher's work for a partition that is not, or no longer, in the map.
+// dropLocked ends the fetcher's work for a partition. The caller removes it from the map or
+// replaces it there.
 func (f *fetcher) dropLocked(p *following) {
 	p.unlink()
 	p.change.unwatch()
@@ -212,8 +213,8 @@ type leaderRequest struct {
 	answered func(kmsg.Response, error)
 }
 
-// next returns the next request, or nil and the time to wait unless partitions are added before.
-// Lookups come first, then a round of truncation, then a fetch.
+// next returns the next request, or nil and how long to wait for partitions to be added. Lookups
+// come first, then a round of truncation, then a fetch.
 func (f *fetcher) next(now time.Time) (*leaderRequest, time.Duration) {
 	if len(f.lookups) > 0 {
 		e := f.lookups[0]
@@ -245,7 +246,8 @@ func (f *fetcher) pause(d time.Duration) {
 	}
 }
 
-// untilReady returns the time until the first delayed partition that no quota holds back is ready.
+// untilReady returns the time until the first of the delayed partitions is ready, without those
+// that a quota holds back.
 func (f *fetcher) untilReady(now time.Time) time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -326,8 +328,8 @@ func (f *fetcher) ask(e *leaderRequest) (kmsg.Response, error) {
 	return link.Do(f.ctx, e.req)
 }
 
-// nextFetch updates the session to what must be fetched now. It looks at the partitions with events
-// and at those that are temporarily left out.
+// nextFetch updates the session to request what must be fetched now. It looks at the partitions
+// with events and at those that are temporarily left out.
 func (f *fetcher) nextFetch(now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -372,8 +374,8 @@ func (f *fetcher) lookAtLocked(p *following, now time.Time) (again bool) {
 		ask.LastFetchedEpoch = p.lastEpoch
 	}
 	f.session.want(p.id, ask)
-	// A quota may hold the partition back. A lag of -1 may persist: a leader whose session has the
-	// partition sends nothing in a new epoch until something happens.
+	// A quota may hold the partition back. A lag of -1 may persist: in a new epoch, a leader whose
+	// session has the partition sends nothing until there is something new.
 	return p.lag != 0 && f.limited
 }
 

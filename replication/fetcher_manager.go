@@ -20,7 +20,7 @@ type fetcherManager struct {
 	m   *Manager
 	log *logrus.Entry
 
-	mu        sync.Mutex // guards what follows
+	mu        sync.Mutex // guards the fields below
 	closed    bool
 	perLeader int32 // num.replica.fetchers
 	fetchers  map[fetcherKey]*fetcher

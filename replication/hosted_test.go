@@ -2,8 +2,8 @@ package replication
 
 import "testing"
 
-// A topic's traffic counts for the sum of all topics also after its last partition was removed. If
-// the topic comes back, its own counts begin at 0.
+// A topic's traffic counts toward the sum of all topics even after its last partition was removed.
+// If the topic comes back, its own counts begin at 0.
 func TestTheTrafficOfRemovedTopicsStaysInTheSum(t *testing.T) {
 	h := newHosted()
 	first, second, other := TopicPartition{Topic: "t"}, TopicPartition{Topic: "t", Partition: 1}, TopicPartition{Topic: "u"}

@@ -24,7 +24,8 @@ type inSync struct {
 	inCommitted, inMaximal members
 }
 
-// members is a sorted set of broker ids. Lookups are fast however long a list a request contained.
+// members is a sorted set of broker ids. Lookups are fast no matter how long the list in a request
+// was.
 type members []metadata.BrokerID
 
 func membersOf(ids []metadata.BrokerID) members {
@@ -55,8 +56,8 @@ func (s *inSync) with(id metadata.BrokerID) *inSync {
 	return &inSync{committed: s.committed, proposed: larger, maximal: larger, inCommitted: s.inCommitted, inMaximal: membersOf(larger)}
 }
 
-// without returns the state after a request to remove ids. They count for the high watermark until
-// the controller has agreed.
+// without returns the state after a request to remove ids. They count toward the high watermark
+// until the controller has agreed.
 func (s *inSync) without(ids []metadata.BrokerID) *inSync {
 	smaller, removed := make([]metadata.BrokerID, 0, len(s.committed)), membersOf(ids)
 	for _, id := range s.committed {
@@ -68,7 +69,7 @@ func (s *inSync) without(ids []metadata.BrokerID) *inSync {
 }
 
 // keepsUpLocked reports whether a follower is in sync and no change of the in-sync replicas is
-// pending, so its fetches decide nothing. The caller must hold mu; shared is enough.
+// pending, so its fetches cannot change them. The caller must hold mu; shared is enough.
 func (p *Partition) keepsUpLocked(follower metadata.BrokerID) bool {
 	return !p.isr.pending() && p.isr.inCommitted.has(follower)
 }

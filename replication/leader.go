@@ -401,7 +401,7 @@ func resendsISR(code protocol.ErrorCode) bool {
 }
 
 // isrAnswered handles the answer to the change that was pending as asked. The answer is ignored if
-// that state was replaced meanwhile, by a LeaderAndIsr request or because the partition lost its
+// that state has been replaced since, by a LeaderAndIsr request or because the partition lost its
 // log.
 func (p *Partition) isrAnswered(asked *inSync, a ISRAnswer) {
 	p.mu.Lock()

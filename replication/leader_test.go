@@ -469,7 +469,7 @@ func TestARoleOfAnOlderPartitionEpochIsSkipped(t *testing.T) {
 // The configuration is read when a log is opened, not for each change of leaders.
 func TestALeaderThatHasItsLogNeedsNoConfiguration(t *testing.T) {
 	b := withFollower(t)
-	b.configErr = errors.New("ZooKeeper is away")
+	b.configErr = errors.New("ZooKeeper is unavailable")
 	b.lead(2, []int32{ourID, 2, 3}, ourID, 2)
 }
 

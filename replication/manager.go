@@ -324,7 +324,7 @@ func (m *Manager) partitionsIn(dir string) []*Partition {
 }
 
 // takeOffline ends the service of partitions whose logs cannot be used and returns their names.
-// Partitions deleted meanwhile stay deleted.
+// Partitions deleted in the meantime stay deleted.
 func (m *Manager) takeOffline(partitions []*Partition) []TopicPartition {
 	ids := make([]TopicPartition, len(partitions))
 	for i, p := range partitions {
@@ -343,7 +343,7 @@ func (m *Manager) takeOffline(partitions []*Partition) []TopicPartition {
 func (m *Manager) logFailed(id TopicPartition) {
 	log := m.cfg.Logs.Log(id)
 	if log == nil {
-		return // deleted meanwhile
+		return // deleted in the meantime
 	}
 	dir := log.Dir()
 	m.takeOffline([]*Partition{m.hosted.add(id, m)})

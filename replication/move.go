@@ -152,8 +152,8 @@ func (mv *move) truncate(current, future *storage.Log, keep record.Offset) error
 	return nil
 }
 
-// copy appends the next piece of the current log to the future log. It holds no lock of the
-// partition meanwhile.
+// copy appends the next piece of the current log to the future log, without holding a lock of the
+// partition.
 func (mv *move) copy(current, future *storage.Log, epoch metadata.LeaderEpoch, buf *[]byte) (moveOutcome, error) {
 	from := future.Offsets().LogEnd
 	data, err := current.Read(storage.Read{Offset: from, MaxBytes: mv.m.opts.FetchPartitionBytes, MinOneMessage: true})
@@ -215,7 +215,7 @@ func readAll(data *storage.Data, buf *[]byte) ([]byte, error) {
 }
 
 // replace replaces the current log with the future log, unless the current log has received new
-// records meanwhile.
+// records in the meantime.
 func (mv *move) replace(future *storage.Log) (moveOutcome, error) {
 	if err := mv.m.cfg.Logs.SettleFuture(mv.id); err != nil {
 		return moveStopped, err
@@ -245,8 +245,8 @@ func (p *Partition) movable() (*storage.Log, metadata.LeaderEpoch, error) {
 }
 
 // adoptFuture replaces the log by its future log, if that has everything and the log was not
-// truncated since the two were compared. Appends, truncations and reads wait meanwhile. Data of the
-// old log that is being sent stays readable.
+// truncated since the two were compared. Appends, truncations and reads wait while it runs. Data of
+// the old log that is being sent stays readable.
 func (p *Partition) adoptFuture(future *storage.Log, cut func() bool) (done bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -172,7 +172,7 @@ func TestAMoveIsThrottledReportedAndCanceled(t *testing.T) {
 }
 
 // movingFollower is a broker that follows broker 2 in epoch 3 and moves its log of two batches of
-// epoch 0. The test takes the steps, each of one batch.
+// epoch 0. The test drives the steps, each of one batch.
 type movingFollower struct {
 	*testBroker
 	mv     *move

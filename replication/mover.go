@@ -30,7 +30,7 @@ type mover struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	closed  bool
 	moves   map[TopicPartition]*move
 	workers map[int32]chan struct{} // by running worker, the one-slot channel that wakes it
@@ -146,7 +146,7 @@ func (mr *mover) run(worker int32) {
 func (mv *move) delay(until time.Time) {
 	mv.marks.Lock()
 	defer mv.marks.Unlock()
-	if !mv.truncating { // otherwise it was marked meanwhile and must step at once
+	if !mv.truncating { // otherwise it was marked in the meantime and must step at once
 		mv.delayed = until
 	}
 }
@@ -166,7 +166,8 @@ func (mr *mover) forget(mv *move, done bool) {
 }
 
 // next returns the move to continue: the last one if it is ready, otherwise the first by name; nil
-// if none is ready. left is false if the worker has no moves left; it has been unregistered then.
+// if none is ready. left is false if the worker has no moves left; in that case it has been
+// unregistered.
 func (mr *mover) next(worker int32, last *move) (next *move, wakeup <-chan struct{}, left bool) {
 	mr.mu.Lock()
 	defer mr.mu.Unlock()

@@ -33,8 +33,8 @@ type PartitionProduce struct {
 }
 
 // Produce is one produce request while it is served. Take it from Manager.NewProduce, fill it in,
-// refuse the partitions that the client may not write, and call Append. If Waits returns true, call
-// Wait. Release it when the response is written.
+// refuse the partitions that the client is not allowed to write to, and call Append. If Waits
+// returns true, call Wait. Release it when the response is written.
 type Produce struct {
 	Version         int16
 	Acks            int16

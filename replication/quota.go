@@ -131,7 +131,8 @@ func (p *Partition) leaderQuotaHolds(c *settings.Topic) bool {
 	return c.LeaderThrottled.Has(p.id.Partition, p.m.opts.BrokerID)
 }
 
-// followerQuotaHolds reports whether fetched bytes of the partition count for the follower's quota.
+// followerQuotaHolds reports whether fetched bytes of the partition count toward the follower's
+// quota.
 func (p *Partition) followerQuotaHolds() bool {
 	log := p.Log()
 	return log != nil && log.Config().FollowerThrottled.Has(p.id.Partition, p.m.opts.BrokerID)

@@ -119,8 +119,8 @@ type TopicConfigs interface {
 }
 
 // LeadershipListener is notified when this broker starts or stops leading a partition, in the order
-// of these changes. No lock is held meanwhile except Manager.control. The group and transaction
-// coordinators load and unload their state on these calls.
+// of these changes. No lock is held during the call except Manager.control. The group and
+// transaction coordinators load and unload their state on these calls.
 type LeadershipListener interface {
 	// BecameLeader reports that this broker leads p from leaderEpoch on.
 	BecameLeader(p TopicPartition, leaderEpoch metadata.LeaderEpoch)
@@ -160,7 +160,7 @@ type ISRAnswer struct {
 // below IBP 2.7-IV2, with a conditional write to ZooKeeper.
 type ISRChanger interface {
 	// Submit queues a change. done is called once, from another goroutine, with no lock held.
-	// Submit returns false if a change of the partition is already queued; done is not called then.
+	// Submit returns false, and done is not called, if a change of the partition is already queued.
 	Submit(change ISRChange, done func(ISRAnswer)) bool
 }
 

@@ -337,7 +337,7 @@ func (s *fetchSession) answer(results []PartitionFetch) {
 	s.active = slices.DeleteFunc(s.active, func(p *sessionPartition) bool { return !p.active })
 }
 
-// noteSent reports whether the result has anything that the client was not sent before, and
+// noteSent reports whether the result has anything that the client has not been sent yet, and
 // remembers it as sent. A change of the last stable offset alone does not count.
 func (p *sessionPartition) noteSent(f *PartitionFetch) bool {
 	news := f.RecordBytes() > 0 || f.PreferredReadReplica >= 0 || f.HasDiverged || f.Code != protocol.None

@@ -124,7 +124,7 @@ type sessionUse struct {
 	byID  bool
 	shard *sessionShard
 	// session is the session of an incremental fetch. It serves the fetch even if it has been
-	// evicted meanwhile. The lock of shard guards it.
+	// evicted in the meantime. The lock of shard guards it.
 	session *fetchSession
 	// resting is the number of partitions that the session leaves out of this round.
 	resting int
@@ -241,7 +241,7 @@ func (u *sessionUse) finish(results []PartitionFetch, privileged bool, now time.
 }
 
 // answer omits from results what the session's client knows. If a later request has advanced the
-// epoch meanwhile, this request is a duplicate and fails.
+// epoch in the meantime, this request is a duplicate and fails.
 func (u *sessionUse) answer(results []PartitionFetch) protocol.ErrorCode {
 	u.shard.mu.Lock()
 	defer u.shard.mu.Unlock()

@@ -11,17 +11,17 @@ import (
 // This file lets a program without goroutines drive fetchers and waiting requests step by step. The
 // simulation does so: it has one goroutine and simulates time and network.
 
-// Follower is a fetcher whose steps the program takes itself; see Config.Follow.
+// Follower is a fetcher whose steps the caller drives; see Config.Follow.
 type Follower struct{ fetcher *fetcher }
 
 // Leader returns the id of the followed broker.
 func (f *Follower) Leader() metadata.BrokerID { return f.fetcher.key.leader }
 
-// Ended reports whether the fetcher is closed. No further step may be taken then, and outstanding
-// answers must be dropped.
+// Ended reports whether the fetcher is closed. If so, the caller must take no further step and drop
+// outstanding responses.
 func (f *Follower) Ended() bool { return f.fetcher.ctx.Err() != nil }
 
-// Woken reports whether partitions were added since the last call. If so, a pause is over.
+// Woken reports whether partitions were added since the last call. If so, a pause has ended.
 func (f *Follower) Woken() bool {
 	select {
 	case <-f.fetcher.wakeup:
@@ -68,8 +68,8 @@ func (p *Parked) Woken() bool {
 	return p.ready()
 }
 
-// Overslept reports whether the request is settled although nothing woke it. The program calls it
-// when the request's time is over; true means that a wake-up is missing.
+// Overslept reports whether the request is settled although nothing woke it. The caller calls it
+// when the request's time limit has passed; true means that a wake-up is missing.
 func (p *Parked) Overslept() bool {
 	return len(p.w.slot) == 0 && p.ready()
 }
@@ -83,7 +83,7 @@ func (p *Parked) end() { p.m.waiters.put(p.w) }
 // Park begins the wait of a produce for which Waits returned true. Unpark ends it.
 func (p *Produce) Park() *Parked { return p.m.parked(p.park(), p.settled) }
 
-// Unpark ends the wait, after Woken returned true or because the time is over.
+// Unpark ends the wait, after Woken returned true or because the time limit has passed.
 func (p *Produce) Unpark(w *Parked) {
 	w.end()
 	p.timedOut() // settled partitions are not affected
@@ -98,7 +98,7 @@ func (f *Fetch) Park() *Parked {
 	return f.m.parked(f.park(), f.ready)
 }
 
-// Unpark reads again, after Woken returned true or because the time is over.
+// Unpark reads again, after Woken returned true or because the time limit has passed.
 func (f *Fetch) Unpark(w *Parked) {
 	w.end()
 	f.readAgain()

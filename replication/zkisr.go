@@ -27,7 +27,7 @@ const isrWritePause = 100 * time.Millisecond
 type ISRStore interface {
 	// WriteISR writes the partition's state if the current state is the one that the change is
 	// based on, and returns the new partition epoch. The error is INVALID_UPDATE_VERSION if the
-	// current state is another one; a retry cannot help then.
+	// current state is another one; in that case a retry cannot help.
 	WriteISR(ctx context.Context, change ISRChange) (partitionEpoch metadata.PartitionEpoch, err error)
 	// NotifyISRChange notifies the controller of partitions that were written.
 	NotifyISRChange(ctx context.Context, partitions []TopicPartition) error
@@ -53,7 +53,7 @@ type ZooKeeperISR struct {
 
 var _ ISRChanger = (*ZooKeeperISR)(nil)
 
-// NewZooKeeperISR returns a ZooKeeperISR whose writer runs until Close.
+// NewZooKeeperISR returns a ZooKeeperISR whose writer runs until Close is called.
 func NewZooKeeperISR(brokerID metadata.BrokerID, store ISRStore, logger *logrus.Logger) *ZooKeeperISR {
 	z := &ZooKeeperISR{brokerID: brokerID, store: store, log: kafkalog.For(logger, "kafka.server.ZkAlterPartitionManager"),
 		done: make(chan struct{}), queue: newChangeQueue(), written: map[TopicPartition]bool{}, lastNotice: time.Now()}

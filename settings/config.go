@@ -48,7 +48,7 @@ func (c *Config) Given(k *Key) (text string, given bool) {
 	return text, given
 }
 
-// Originals returns the given texts by key. Callers must not change the map.
+// Originals returns the given values as text, by key. Callers must not change the map.
 func (c *Config) Originals() map[string]string { return c.originals }
 
 // Warnings returns messages for the user at the start, about unknown and deprecated keys.

@@ -56,7 +56,7 @@ type demand struct {
 	text string
 }
 
-// require returns a demand with the prefix that Kafka's require adds to most texts.
+// require returns a demand with the prefix that Kafka's require adds to most messages.
 func require(key string, met bool, format string, args ...any) demand {
 	return demand{key, met, "requirement failed: " + fmt.Sprintf(format, args...)}
 }

@@ -123,8 +123,8 @@ func (f *cachedFile) acquireLocked() (*fileHandle, error) {
 	return f.open, nil
 }
 
-// hold keeps the file open until unhold; with create the file is created if it is missing. The
-// returned file is valid until unhold, replace, remove or close.
+// hold keeps the file open until unhold is called. If create is set, a missing file is created. The
+// returned file is valid until unhold, replace, remove or close is called.
 func (f *cachedFile) hold(create bool) (vfs.File, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

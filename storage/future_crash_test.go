@@ -438,7 +438,7 @@ func TestAShutdownThatCannotSettleAMoveLeavesTheOldDirectoryToRecovery(t *testin
 
 // A background goroutine may be about to write a topic id or leader epochs when the log's directory
 // is renamed. This is common with an empty log, because it is replaced soon after its future log
-// was created. Here writing the files also takes long.
+// was created. Here writing the files also takes a long time.
 func TestSmallFilesWrittenDuringTheReplacementLeaveTheDirectoriesOnline(t *testing.T) {
 	fsys := vfs.Intercept(vfs.NewMem(), func(op vfs.Op) error {
 		if op.Kind == vfs.OpRename && strings.HasSuffix(op.Name, tempSuffix) && strings.Contains(op.Name, "/t-0") {

@@ -35,7 +35,7 @@ func (l *Log) flush(upTo record.Offset, inclusive bool) error {
 	defer l.flushing.Unlock()
 	for {
 		if err := l.check(); err != nil {
-			return err // also if the flush that this one waited for has failed
+			return err // possibly of the flush that this one waited for
 		}
 		v, from := l.positions.loadUnflushed()
 		// lastFlush also counts a flush that finds nothing to do.

@@ -145,7 +145,7 @@ func (m *Manager) SettleMove(tp TopicPartition) error {
 }
 
 // settleMove makes the name of a log that has replaced another one durable, and then sets the other
-// one aside. It returns nil once both are done, also if the other log's directory fails.
+// one aside. It returns nil once both are done, even if the other log's directory fails.
 func (m *Manager) settleMove(l *Log) error {
 	l.settling.Lock()
 	defer l.settling.Unlock()

@@ -42,7 +42,7 @@ func (m *Manager) allLogs() []*Log {
 	return sortedByName(append(m.logs.list(false), m.logs.list(true)...))
 }
 
-// deleteOldSegments applies retention, also to compacted logs: any log may have segments below its
+// deleteOldSegments applies retention, even to compacted logs: any log may have segments below its
 // log start, and cleanup.policy=compact,delete limits the age of records too.
 func (m *Manager) deleteOldSegments() {
 	start, total := m.env.now(), 0

@@ -136,7 +136,7 @@ func TestPitfallReplication22_ADeletionDuringAFlushIsNotADiskFailure(t *testing.
 	}
 }
 
-// A producer is remembered after retention has removed all its records (KAFKA-7190), also after a
+// A producer is remembered after retention has removed all its records (KAFKA-7190), even after a
 // restart, and a marker counts as activity (KAFKA-9144).
 func TestPitfallReplication24_ProducersOutliveTheirRecords(t *testing.T) {
 	l, h := newLog(t, testTopic())

@@ -136,8 +136,9 @@ func (s *producerState) snapshotFile(offset record.Offset) string {
 }
 
 // takeSnapshot writes the state to a snapshot file at mapEnd, unless nothing was added since the
-// last one. With sync the content is made durable, but not the file's name. It returns the path, ""
-// if nothing was written. The file is written in place; a torn write is detected by the CRC.
+// last one. If sync is set, the content is made durable, but not the file's name. It returns the
+// path, "" if nothing was written. The file is written in place; a torn write is detected by the
+// CRC.
 func (s *producerState) takeSnapshot(sync bool) (path string, err error) {
 	if s.end <= s.snapEnd {
 		return "", nil

@@ -13,7 +13,7 @@ import (
 	"github.com/monedula/monedula/record"
 )
 
-// batchesRetained is the number of a producer's last batches that are remembered to recognise a
+// batchesRetained is the number of a producer's last batches that are remembered to recognize a
 // duplicate.
 const batchesRetained = 5
 

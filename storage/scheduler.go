@@ -109,7 +109,7 @@ type pool struct {
 	limit int
 
 	mu      sync.Mutex // guards the fields below
-	idle    *sync.Cond // signalled when running drops to 0
+	idle    *sync.Cond // signaled when running drops to 0
 	queue   []func()
 	running int
 }

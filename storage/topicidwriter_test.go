@@ -13,7 +13,7 @@ import (
 	"github.com/monedula/monedula/settings"
 )
 
-// ids are the topics of the tests below, with their numbers of logs.
+// ids holds the topics of the tests below, with their ids and numbers of logs.
 var ids = map[string]struct {
 	id   metadata.TopicID
 	logs int
@@ -33,7 +33,7 @@ func makeLogsWithIDs(t *testing.T, m *Manager, mem *vfs.Mem) (logs []*Log) {
 	return logs
 }
 
-// checkIDs checks the ids that a crash left; with mayLack a log may have none.
+// checkIDs checks the ids that a crash left. If mayLack is set, a log may have none.
 func checkIDs(image *vfs.Mem, mayLack bool) error {
 	for topic, is := range ids {
 		for p := range is.logs {
@@ -77,9 +77,9 @@ func TestTheFirstAppendMakesAllTopicIDsDurableWithOneFilePerTopic(t *testing.T) 
 	}
 }
 
-// The write is stopped before each operation that changes the disk. Whatever state a crash leaves
-// can be loaded, every log has its id or none, and writing the ids of another topic does not change
-// them.
+// The write is stopped before each operation that changes the disk. Every state that a crash can
+// leave can be loaded, every log has its id or none, and writing the ids of another topic does not
+// change them.
 func TestACrashWhileTopicIDsAreWrittenLeavesThemOrNone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stops := 0

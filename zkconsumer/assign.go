@@ -24,7 +24,7 @@ type subscription struct {
 	skip    bool // a pattern does not select internal topics
 }
 
-// tidyPattern normalises a pattern like Kafka: commas become alternatives, and spaces and outer
+// tidyPattern normalizes a pattern like Kafka: commas become alternatives, and spaces and outer
 // quotes are dropped.
 func tidyPattern(raw string) string {
 	text := strings.ReplaceAll(strings.ReplaceAll(strings.TrimSpace(raw), ",", "|"), " ", "")

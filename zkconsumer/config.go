@@ -110,7 +110,7 @@ func (c *Config) complete() error {
 	return nil
 }
 
-// texts, times and counts set fields that are zero. The arguments are pairs of a pointer and a
+// texts, times and counts set the fields that are zero. The arguments are pairs of a pointer and a
 // default.
 func texts(pairs ...any) {
 	for i := 0; i < len(pairs); i += 2 {

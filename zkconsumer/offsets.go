@@ -22,7 +22,7 @@ type offsetStore interface {
 	// fetch returns the committed offset of each partition. Partitions without one are missing from
 	// the result.
 	fetch(ctx context.Context, tps []TopicPartition) (map[TopicPartition]record.Offset, error)
-	// commit commits offsets. written are the committed partitions, also if there is an error.
+	// commit commits offsets. written has the committed partitions, even if there is an error.
 	commit(ctx context.Context, offsets map[TopicPartition]record.Offset) (written []TopicPartition, err error)
 	// disconnect closes the connection, if any. The next call opens a new one.
 	disconnect()

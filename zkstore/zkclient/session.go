@@ -14,7 +14,7 @@ import (
 
 // packetMax is the size of the largest packet that the client sends, in bytes; Kafka raises
 // jute.maxbuffer of the client to 4 MiB. answerMax is the size of the largest packet that it
-// accepts. Kafka has the same limit in both directions and therefore cannot list some ten thousand
+// accepts. Kafka has the same limit in both directions and therefore cannot list about ten thousand
 // topics with long names.
 const (
 	packetMax = 4 << 20
