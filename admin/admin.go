@@ -42,14 +42,14 @@ var _ Store = (*zkstore.Store)(nil)
 // Options configures an Admin.
 type Options struct {
 	Store Store
-	// Settings returns the broker's current configuration, which has the defaults of topics; nil
-	// for tools, which do not know them.
+	// Settings returns the broker's current configuration, which has the defaults of topics. It is
+	// nil in tools, which do not know these defaults.
 	Settings func() *settings.Config
 	// Unchecked writes configurations without checking /controller, as the tools of Kafka 2.8 do.
 	Unchecked bool
-	// TopicIDs assigns ids to new topics, as from IBP 2.8-IV0 on.
+	// TopicIDs assigns ids to new topics, as Kafka does from IBP 2.8-IV0 on.
 	TopicIDs bool
-	// Random returns a number in [0, n); nil: a random one
+	// Random returns a number in [0, n). If it is nil, rand.IntN is used.
 	Random func(n int) int
 	Logger *logrus.Logger
 }

@@ -522,7 +522,7 @@ func TestAConfigurationThatCannotBeWrittenIsNotAnnounced(t *testing.T) {
 // awayStore plays a ZooKeeper that does not answer.
 type awayStore struct{ Store }
 
-var errAway = errors.New("ZooKeeper is away")
+var errAway = errors.New("ZooKeeper is unavailable")
 
 func (awayStore) TopicExists(context.Context, string) (bool, error) { return false, errAway }
 func (awayStore) Config(context.Context, zkstore.EntityType, string) (map[string]string, error) {

@@ -13,9 +13,9 @@ import (
 	"github.com/monedula/monedula/zkstore"
 )
 
-// Brokers reads the registered brokers, in the order of their ids. If only some have racks, the
-// error has no protocol code, because nothing can be placed. ignoreRacks places replicas regardless
-// of racks.
+// Brokers reads the registered brokers, in the order of their ids. ignoreRacks leaves out their
+// racks. Otherwise, if only some brokers have racks, Brokers fails with an error without a protocol
+// code, because no replica can be placed.
 func (a *Admin) Brokers(ctx context.Context, ignoreRacks bool) ([]Broker, error) {
 	ids, err := a.Store.BrokerIDs(ctx)
 	if err != nil {
@@ -26,7 +26,7 @@ func (a *Admin) Brokers(ctx context.Context, ignoreRacks bool) ([]Broker, error)
 	for _, id := range ids {
 		info, _, err := a.Store.BrokerNode(ctx, id)
 		if errors.Is(err, zkstore.ErrNoNode) {
-			continue // unregistered meanwhile
+			continue // unregistered in the meantime
 		}
 		if err != nil {
 			return nil, err
@@ -89,8 +89,8 @@ func (a *Admin) CreatePartitions(ctx context.Context, n NewPartitions, change Ch
 	return n.Count, err
 }
 
-// quietTopic reads a topic and fails if one of its partitions is being reassigned: the controller
-// rewrites the node then, and the last writer would win.
+// quietTopic reads a topic and fails if one of its partitions is being reassigned: during a
+// reassignment the controller rewrites the node, and the last writer would win.
 func (a *Admin) quietTopic(ctx context.Context, topic string) (zkstore.TopicNode, error) {
 	nodes, err := a.Store.TopicNodes(ctx, []string{topic})
 	if err != nil {

@@ -228,7 +228,7 @@ func (a *Admin) checkCollision(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if slices.Contains(all, name) { // created meanwhile
+	if slices.Contains(all, name) { // created in the meantime
 		return topicExists(name)
 	}
 	colliding := slices.DeleteFunc(all, func(other string) bool { return !Collide(name, other) })

@@ -60,7 +60,7 @@ type Broker struct {
 	transactionPartitions int32
 
 	fatal  chan error
-	ctx    context.Context // for background work; cancelled by Stop
+	ctx    context.Context // for background work; canceled by Stop
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
@@ -119,7 +119,7 @@ func (b *Broker) Start(ctx context.Context) error {
 	return nil
 }
 
-// Version is the release of Apache Kafka whose behaviour this broker follows.
+// Version is the release of Apache Kafka whose behavior this broker follows.
 const Version = "3.9.1"
 
 // prefix returns the broker's prefix of log lines, "" before its id is known.

@@ -42,7 +42,7 @@ type configs struct {
 	purged        time.Time     // when old notifications were last purged
 	expiration    time.Duration // age at which notifications are purged: changeExpiration except in tests
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	topics  map[string]map[string]string
 	applied int64            // number of changes applied to topics' configurations
 	logs    *storage.Manager // nil until the logs are loaded
@@ -138,8 +138,8 @@ func (c *configs) TopicConfig(topic string) (*settings.Topic, error) {
 	return c.effective(topic, overrides), nil
 }
 
-// learn stores and returns the overrides of a topic that read returns. If a change was applied
-// meanwhile, read may have returned an older configuration, so learn calls it again.
+// learn stores and returns the overrides of a topic that read returns. If a change was applied in
+// the meantime, read may have returned an older configuration, so learn calls it again.
 func (c *configs) learn(topic string, read func() (map[string]string, error)) (map[string]string, error) {
 	for {
 		c.mu.Lock()

@@ -69,7 +69,7 @@ func follow(t *testing.T, c *configs) {
 }
 
 // A change made during log recovery takes effect once the changes are followed, even if its
-// notification was purged meanwhile.
+// notification was purged in the meantime.
 func TestAChangeDuringALongRecoveryIsNotMissed(t *testing.T) {
 	c := configsOf(t.Context(), t, testkit.NewZooKeeper(t), &test.Hook{})
 	if err := c.readBrokers(t.Context()); err != nil {

@@ -25,7 +25,7 @@ type controllerLink struct {
 	timeout  time.Duration
 	dial     peerlink.Dialer
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	address string
 	link    *peerlink.Link
 	closed  bool

@@ -20,7 +20,7 @@ type features struct {
 	fatal func(error) // stops the broker, because the cluster uses a feature that it does not support
 	wake  chan struct{}
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	version zkstore.Version
 	changed chan struct{} // closed and replaced when version changes
 }

@@ -33,7 +33,7 @@ const (
 	int32ToNumber = 0x7e6d5c4b
 )
 
-// name sets the texts of an entry.
+// name sets the strings of an entry.
 func name(v reflect.Value, text string) {
 	switch v.Kind() {
 	case reflect.String:

@@ -12,8 +12,8 @@ import (
 // registered when the batch is flushed are skipped.
 //
 // The last entry for a broker and partition wins, but a new replica stays new, and a replica to be
-// deleted stays to be deleted. Each partition of a LeaderAndIsr request also goes to all brokers in
-// an UpdateMetadata request.
+// deleted is still deleted. Each partition of a LeaderAndIsr request also goes to all brokers in an
+// UpdateMetadata request.
 type batch struct {
 	c            *controllerContext
 	leaderAndISR map[metadata.BrokerID]map[TopicPartition]leaderAndISREntry

@@ -6,7 +6,7 @@ import (
 	"github.com/monedula/monedula/metadata"
 )
 
-// The expected texts are those of liveBrokerIds in the ControllerContext of 3.9.1.
+// The expected strings are those of liveBrokerIds in the ControllerContext of 3.9.1.
 func TestLiveBrokersAreListedInTheOrderOfKafka(t *testing.T) {
 	for _, c := range []struct {
 		ids  []metadata.BrokerID

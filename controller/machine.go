@@ -38,7 +38,7 @@ type Machine struct {
 	changes *kafkalog.Prefixed // state.change.logger, with the epoch of the current term in its prefix
 
 	// pausing is true after this broker failed to become the controller. It stays out of elections
-	// until pauseOver.
+	// until the event pauseOver.
 	pausing bool
 	// abandoned is the fence of a term that this broker gave up without deleting /controller yet;
 	// nil if there is none.

@@ -156,7 +156,7 @@ func TestPitfallController11_StopReplicaCarriesTheLeaderEpoch(t *testing.T) {
 	h, s := busyCluster(t)
 	s.play("reassign t-0=2,0", "answer", "reassign t-0=cancel", "answer")
 	if log := h.take(); !strings.Contains(log, "t-0 epoch=1 delete") {
-		t.Errorf("the cancelled replica is not deleted with the leader epoch that it was sent:\n%s", log)
+		t.Errorf("the canceled replica is not deleted with the leader epoch that it was sent:\n%s", log)
 	}
 	s.play("delete doomed")
 	if log := h.take(); !strings.Contains(log, "doomed-0 epoch=-2 delete") {

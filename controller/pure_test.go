@@ -131,7 +131,7 @@ func TestReassignTo(t *testing.T) {
 	}
 	back, ok := planReassignment(second, nil, true)
 	if !ok || beingReassigned(reassignTo(back, targetReplicas(back))) && len(back.Adding) > 0 {
-		t.Errorf("cancelled: %s", assignmentText(back))
+		t.Errorf("canceled: %s", assignmentText(back))
 	}
 	if got := targetReplicas(back); !slices.Equal(got, []metadata.BrokerID{1, 2, 3}) {
 		t.Errorf("back to %v", got)

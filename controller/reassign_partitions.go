@@ -61,8 +61,8 @@ func (ra *reassignments) reassign(ctx context.Context, tp TopicPartition, a zkst
 	return ra.finish(ctx, tp, a)
 }
 
-// refuseDrops removes from plans, and returns with an error, the assignments that have no replica in
-// sync, as when an ongoing reassignment is cancelled or replaced while only replicas that it adds
+// refuseDrops removes from plans, and returns with an error, the assignments that have no replica
+// in sync, as when an ongoing reassignment is canceled or replaced while only replicas that it adds
 // are in sync. Kafka before KRaft deletes these replicas, and with them acknowledged records, and
 // leaves the partition without a leader.
 func (ra *reassignments) refuseDrops(ctx context.Context, plans map[TopicPartition]zkstore.Assignment) (refused map[TopicPartition]error, err error) {

@@ -25,8 +25,8 @@ func twoTopics(t *testing.T) (h *harness, a, b TopicPartition) {
 	return h, TopicPartition{Topic: "a"}, TopicPartition{Topic: "b"}
 }
 
-// Partitions of a topic to be deleted neither count for the balance of leaders nor get leaders.
-// Other partitions get leaders in the current term.
+// Partitions of a topic that is to be deleted do not count toward the balance of leaders and get no
+// leaders. Other partitions get leaders in the current term.
 func TestATopicThatIsToBeDeletedGetsNoLeaders(t *testing.T) {
 	h, a, b := twoTopics(t)
 	h.m.c.deletionQueue.queued["a"] = true

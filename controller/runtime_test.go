@@ -198,7 +198,7 @@ func TestTimersOfATermEndWithIt(t *testing.T) {
 		q.CancelTimers()
 		time.Sleep(2 * time.Hour)
 		if q.size() != 1 {
-			t.Errorf("a cancelled timer fired")
+			t.Errorf("a canceled timer fired")
 		}
 	})
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/monedula/monedula/record"
 )
 
-// cleanRegularly calls Clean every offsets.retention.check.interval.ms until Stop.
+// cleanRegularly calls Clean every offsets.retention.check.interval.ms until Stop is called.
 func (c *Coordinator) cleanRegularly() {
 	ticker := time.NewTicker(max(c.opts.RetentionCheck, time.Millisecond))
 	defer ticker.Stop()

@@ -130,8 +130,8 @@ func (c *Coordinator) TooLong(metadata string) bool {
 }
 
 // appendCommits stages the commits in the group and appends them. settle passes the outcome to the
-// group; it is returned with an error too, and must always be called. The caller must hold e.mu,
-// also when it calls settle.
+// group; it is returned even with an error, and must always be called. The caller must hold e.mu,
+// including when it calls settle.
 func (c *Coordinator) appendCommits(e *entry, commits []Commit, txn *Txn) (written replication.Written, settle func(first record.Offset, ok bool), err error) {
 	g := e.group
 	if txn != nil {

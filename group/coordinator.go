@@ -30,8 +30,8 @@ type OffsetsTopic interface {
 	// is the code of the refusal.
 	Verify(t *replication.Transaction, done <-chan struct{}) (*storage.Verification, error)
 	// AwaitReplicated blocks until the batch of Append is on all in-sync replicas. It fails with
-	// REQUEST_TIMED_OUT after timeout, with NOT_LEADER_OR_FOLLOWER if the leadership has been lost
-	// since, even if it was won again, and also when done is closed.
+	// REQUEST_TIMED_OUT after timeout or when done is closed, and with NOT_LEADER_OR_FOLLOWER if
+	// the leadership has been lost since, even if it was won again.
 	AwaitReplicated(partition int32, w replication.Written, timeout time.Duration, done <-chan struct{}) error
 	// Log returns the log of a partition, or nil if this broker does not lead it.
 	Log(partition int32) Log
@@ -157,7 +157,7 @@ func (c *Coordinator) unlock(e *entry) {
 // noAlarm is the alarm of an entry without a timer.
 const noAlarm time.Duration = 0
 
-// NewCoordinator returns a coordinator without groups. It refuses requests until Start.
+// NewCoordinator returns a coordinator without groups. It refuses requests until Start is called.
 func NewCoordinator(cfg Config) *Coordinator {
 	c := &Coordinator{
 		opts: cfg.Options, topic: cfg.Topic, formats: formatsOf(cfg.Options.IBP),

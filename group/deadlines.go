@@ -32,8 +32,8 @@ func (g *Group) answerSync(now time.Time, m *Member, r SyncResult, e *Effects) {
 	}
 }
 
-// Deadline returns when Expire must be called at the latest. Expire may find nothing to do then. It
-// returns false if the group has no deadline.
+// Deadline returns the time by which Expire must be called. Expire may find nothing to do at that
+// time. Deadline returns false if the group has no deadline.
 func (g *Group) Deadline() (time.Time, bool) { return g.wake, !g.wake.IsZero() }
 
 // Expire handles all deadlines that are due.

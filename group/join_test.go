@@ -7,7 +7,7 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// A member must name a protocol type and at least one protocol, also if the group is empty.
+// A member must name a protocol type and at least one protocol, even if the group is empty.
 func TestAnEmptyGroupRefusesMembersWithoutProtocols(t *testing.T) {
 	for what, change := range map[string]func(*JoinRequest){
 		"no protocol type": func(r *JoinRequest) { r.ProtocolType = "" },

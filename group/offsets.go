@@ -79,7 +79,7 @@ func (o *offsets) put(p TopicPartition, v CommittedOffset) {
 }
 
 // mixed reports whether both consumers and transactional producers have committed in this
-// generation. Kafka logs a warning then.
+// generation. If so, Kafka logs a warning.
 func (o *offsets) mixed() bool { return o.plainCommits && o.txnCommits }
 
 // stage records commits that are about to be appended. It returns a number for settle.

@@ -45,7 +45,7 @@ func (g *Group) prepareRebalance(now time.Time, e *Effects, reason string, args 
 const topicPlaceholder = "{partition}"
 
 // tryCompleteJoin completes a rebalance that is being prepared if all members have joined, or if
-// its initial delay is over.
+// its initial delay has passed.
 func (g *Group) tryCompleteJoin(now time.Time, e *Effects) {
 	if g.state != PreparingRebalance {
 		return

@@ -154,7 +154,7 @@ func parseOffset(b []byte) (CommittedOffset, error) {
 }
 
 // parseGroup reads the value of a group, which does not alias b. A member's subscription becomes
-// its only protocol. The sessions do not run until Loaded.
+// its only protocol. The sessions do not run until Loaded is called.
 func parseGroup(id string, rules Rules, b []byte) (*Group, error) {
 	version, err := valueVersion(b)
 	if err != nil {

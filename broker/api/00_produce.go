@@ -85,7 +85,8 @@ func (h *produceHandler) serve(c *Call) network.Response {
 	return x.answer(c, p)
 }
 
-// admit adds the request's partitions to p. Those that the client may not write to are refused.
+// admit adds the request's partitions to p. Those that the client is not allowed to write to are
+// refused.
 func (x *produceCall) admit(c *Call, p *replication.Produce) {
 	asked := 0
 	for i := range x.req.Topics {

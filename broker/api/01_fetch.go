@@ -132,7 +132,7 @@ func (x *fetchCall) begin(c *Call) *replication.Fetch {
 	return f
 }
 
-// admit refuses partitions that the client may not read and partitions that do not exist.
+// admit refuses partitions that the client is not allowed to read and partitions that do not exist.
 func (x *fetchCall) admit(c *Call, f *replication.Fetch) {
 	cluster := x.h.replicas.Metadata()
 	trusted := f.FromFollower() && c.AllowsCluster(kmsg.ACLOperationClusterAction)

@@ -167,8 +167,8 @@ func (m *metadataCall) wanted() ([]string, error) {
 	return names, nil
 }
 
-// addTopics adds the named topics in Kafka's order: existing topics, then missing and created
-// ones, then those that the peer may not create, then those that it may not see.
+// addTopics adds the named topics in Kafka's order: existing topics, then missing and created ones,
+// then those that the peer is not allowed to create, then those that it is not allowed to see.
 func (m *metadataCall) addTopics(names []string) {
 	var absent, hidden []string
 	for _, name := range names {
@@ -220,8 +220,8 @@ func (m *metadataCall) addUnannounced() error {
 	return nil
 }
 
-// addHidden adds topics that the peer may not see. They are left out of a list of all topics, and
-// without a name if the request asks by id.
+// addHidden adds topics that the peer is not allowed to see. They are left out of a list of all
+// topics, and without a name if the request asks by id.
 func (m *metadataCall) addHidden(names []string) {
 	if m.all() {
 		return

@@ -22,8 +22,9 @@ func StopReplica(replicas *replication.Manager) Handler {
 	})
 }
 
-// stopsAllowed is weightAllowed for StopReplica. Before v3 each entry is one replica, of some ten
-// bytes that become a hundred. It is enough for some 130,000 replicas in one request.
+// stopsAllowed is weightAllowed for StopReplica. Before v3 each entry is one replica, of about ten
+// bytes that take about a hundred when decoded. It is enough for some 130,000 replicas in one
+// request.
 const stopsAllowed = 16 << 20
 
 // failStopReplica sets the code of each partition, whatever form the version gives to the request.

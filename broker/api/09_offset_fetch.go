@@ -13,7 +13,7 @@ import (
 // OffsetFetch returns the offsets that groups have committed.
 //
 // Versions 0 to 9. v0 reads from ZooKeeper. v2 adds null for all partitions and a code for the
-// whole answer, v5 leader epochs, v6 is flexible, v7 may ask for stable offsets only, v8 for
+// whole answer, v5 adds leader epochs, v6 is flexible, v7 can ask for stable offsets only, v8 for
 // several groups. v9 is for the new group protocol.
 func OffsetFetch(groups *group.Coordinator, classic ConsumerOffsets, cache Metadata) Handler {
 	h := Handler{Key: protocol.OffsetFetch, Min: 0, Max: 9, PerEntry: true, Fail: completed(failOffsetFetch)}
@@ -58,7 +58,7 @@ func failOffsetFetch(req *kmsg.OffsetFetchRequest, resp *kmsg.OffsetFetchRespons
 	}
 }
 
-// fetchOne answers a request of a version before v8 through its equivalent in v8.
+// fetchOne answers a request below v8, which names one group, by way of fetchGroup.
 func fetchOne(c *Call, groups *group.Coordinator, req *kmsg.OffsetFetchRequest) (kmsg.Response, error) {
 	asked := kmsg.NewOffsetFetchRequestGroup()
 	asked.Group = req.Group
@@ -88,8 +88,8 @@ func fetchOne(c *Call, groups *group.Coordinator, req *kmsg.OffsetFetchRequest) 
 	return resp, nil
 }
 
-// fetchGroup answers for one group. Topics that the peer may not describe are answered with
-// TOPIC_AUTHORIZATION_FAILED if the request names them, and left out otherwise.
+// fetchGroup answers for one group. Topics that the peer is not allowed to describe are answered
+// with TOPIC_AUTHORIZATION_FAILED if the request names them, and left out otherwise.
 func fetchGroup(c *Call, groups *group.Coordinator, asked *kmsg.OffsetFetchRequestGroup, stable bool) kmsg.OffsetFetchResponseGroup {
 	g := kmsg.NewOffsetFetchResponseGroup()
 	g.Group = asked.Group
@@ -161,7 +161,8 @@ func fetchedPartition(f group.Fetched) kmsg.OffsetFetchResponseGroupTopicPartiti
 	return p
 }
 
-// fetchClassic reads from ZooKeeper. Missing offsets are answered with UNKNOWN_TOPIC_OR_PARTITION.
+// fetchClassic reads the offsets from ZooKeeper. Missing offsets are answered with
+// UNKNOWN_TOPIC_OR_PARTITION.
 func fetchClassic(c *Call, classic ConsumerOffsets, cache Metadata, req *kmsg.OffsetFetchRequest) *kmsg.OffsetFetchResponse {
 	resp := kmsg.NewPtrOffsetFetchResponse()
 	cluster := cache.Snapshot()

@@ -9,9 +9,9 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// JoinGroup adds a member to a group. The answer waits for the other members.
+// JoinGroup adds a member to a group. The response is delayed until the other members have joined.
 //
-// Versions 0 to 9. v0 has no rebalance timeout. From v4 on a dynamic member without an id gets one
+// Versions 0 to 9. v0 has no rebalance timeout. From v4 on, a dynamic member without an id gets one
 // and must join again with it (KIP-394). v5 adds static members, v6 is flexible, v7 adds the
 // protocol's type, v8 a reason, v9 static leaders that may skip the assignment.
 func JoinGroup(groups *group.Coordinator, settings Settings) Handler {

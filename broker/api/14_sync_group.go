@@ -9,8 +9,8 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// SyncGroup returns the assignment that the group's leader made for a member. The answer waits for
-// the leader's own request, which contains the assignments.
+// SyncGroup returns the assignment that the group's leader made for a member. The response is
+// delayed until the leader's own request arrives, which contains the assignments.
 //
 // Versions 0 to 5. v3 adds static members, v4 is flexible, v5 requires the protocol's type and
 // name.

@@ -109,7 +109,7 @@ func (h *createTopics) create(c *Call, req *kmsg.CreateTopicsRequest, t *kmsg.Cr
 	}
 }
 
-// admit makes the checks that come before those of the topic itself.
+// admit performs the checks that come before those of the topic itself.
 func (h *createTopics) admit(c *Call, topic string, twice bool) error {
 	switch {
 	case topic == admin.ClusterMetadataTopic:

@@ -44,8 +44,8 @@ func failCreateDelegationToken(_ *kmsg.CreateDelegationTokenRequest, resp *kmsg.
 	resp.IssueTimestamp, resp.ExpiryTimestamp, resp.MaxTimestamp = -1, -1, -1
 }
 
-// checkTokenRequest makes the checks that Kafka makes before it refuses because tokens are
-// disabled; if they pass it returns disabled.
+// checkTokenRequest performs the checks that Kafka performs before it refuses a request because
+// tokens are disabled. If they pass, it returns disabled.
 func checkTokenRequest(c *Call, req *kmsg.CreateDelegationTokenRequest, owner string, disabled error) error {
 	if owner != c.Peer.Principal && !c.Allows(kmsg.ACLOperationCreateTokens, kmsg.ACLResourceTypeUser, owner) {
 		return protocol.DelegationTokenAuthorizationFailed

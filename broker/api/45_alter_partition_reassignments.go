@@ -36,7 +36,7 @@ func AlterPartitionReassignments(reassigner Reassigner) Handler {
 			return nil, err
 		}
 		resp := kmsg.NewPtrAlterPartitionAssignmentsResponse()
-		resp.ErrorMessage = kmsg.StringPtr("") // not null, also for success
+		resp.ErrorMessage = kmsg.StringPtr("") // not null, even for success
 		resp.Topics = []kmsg.AlterPartitionAssignmentsResponseTopic{}
 		if refused != nil {
 			resp.ErrorCode, resp.ErrorMessage = codeAndText(refused)

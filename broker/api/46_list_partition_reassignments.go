@@ -41,7 +41,7 @@ func ListPartitionReassignments(lister ReassignmentLister) Handler {
 			return nil, err
 		}
 		resp := kmsg.NewPtrListPartitionReassignmentsResponse()
-		resp.ErrorMessage = kmsg.StringPtr("") // not null, also for success
+		resp.ErrorMessage = kmsg.StringPtr("") // not null, even for success
 		resp.Topics = []kmsg.ListPartitionReassignmentsResponseTopic{}
 		if refused != nil {
 			resp.ErrorCode, resp.ErrorMessage = codeAndText(refused)

@@ -54,8 +54,8 @@ func (c *Call) authorizedOperations(resource kmsg.ACLResourceType, name string) 
 	return bits
 }
 
-// clusterOperations returns the operations that the peer may do on the cluster: none if it may not
-// describe the cluster.
+// clusterOperations returns the operations that the peer is allowed on the cluster: none if it is
+// not allowed to describe the cluster.
 func (c *Call) clusterOperations() int32 {
 	if !c.AllowsCluster(kmsg.ACLOperationDescribe) {
 		return 0

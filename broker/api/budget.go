@@ -25,8 +25,8 @@ const (
 	// and the controller's requests are not bounded since they grow with the cluster.
 	bodyBytesMax = 16 << 20
 	// weightPerByte is how many bytes of memory a byte of a large body may take when decoded.
-	// Requests of clients and controllers take up to four, but some ten if topic names have only
-	// a few characters.
+	// Requests of clients and controllers take up to four, but about ten if topic names have only a
+	// few characters.
 	weightPerByte = 8
 	// weightAllowed is the weight, in bytes, allowed for a body of any size. The budget bounds how
 	// many of them are handled at the same time. It is enough for tens of thousands of topics with
