@@ -8,7 +8,7 @@ import (
 )
 
 // Arguments is the command line of a tool whose Java counterpart uses argparse4j. It has the same
-// error texts and exit codes.
+// error messages and exit codes.
 type Arguments struct {
 	env      *Env
 	name     string

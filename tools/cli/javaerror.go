@@ -79,7 +79,7 @@ func JavaClass(err error) string {
 func IllegalArgument(text string) error { return JavaError{"java.lang.IllegalArgumentException", text} }
 
 // ComplainWithStack prints an error like most of Kafka's tools: its text, followed by Java's stack
-// trace, which here consists of classes and texts only.
+// trace, which here consists of classes and messages only.
 func (e *Env) ComplainWithStack(err error) {
 	e.Complainf("%s\n%s\n", err, Stack(err))
 }

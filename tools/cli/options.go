@@ -14,7 +14,7 @@ import (
 
 // Options is the command line of a tool. It parses like Kafka's joptsimple: long options with one
 // or two dashes, "--name value" or "--name=value", unambiguous prefixes of names and repeated
-// Options, with the same error texts.
+// Options, with the same error messages.
 type Options struct {
 	Env     *Env
 	flags   *pflag.FlagSet

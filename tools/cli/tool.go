@@ -1,5 +1,5 @@
 // Package cli contains the parts that the command lines of all tools share: options and help, error
-// texts and exit codes, signals, and output in the formats of Java.
+// messages and exit codes, signals, and output in the formats of Java.
 package cli
 
 import (

@@ -19,9 +19,9 @@ import (
 	"github.com/monedula/monedula/tools/cli"
 )
 
-// Admin sends the requests of the administration tools. It retries a call until it is
-// answered or default.api.timeout.ms is over, and returns errors with the texts of Kafka's admin
-// client. Safe for concurrent use.
+// Admin sends the requests of the administration tools. It retries a call until it is answered or
+// default.api.timeout.ms has passed, and returns errors with the messages of Kafka's admin client.
+// Safe for concurrent use.
 type Admin struct {
 	Env     *cli.Env
 	ID      string
@@ -84,7 +84,7 @@ func BrokerNamed(id metadata.BrokerID) BrokerSelector {
 // AnyBroker selects any bootstrap server that answers.
 func AnyBroker(context.Context, *peerlink.Cluster) (*peerlink.Link, error) { return nil, nil }
 
-// Send sends the request until it is answered or the time limit is over. It also sends it again
+// Send sends the request until it is answered or the time limit has passed. It also sends it again
 // while refused returns a code that Kafka's client retries; a nil refused accepts any answer. name
 // is the method of Kafka's client, for the text of a timeout.
 func (c *Admin) Send(name string, to BrokerSelector, req kmsg.Request, max int16, refused func(kmsg.Response) protocol.ErrorCode) (kmsg.Response, error) {

@@ -277,7 +277,7 @@ func TestTopicListsAreParsedLikeInKafka(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	if !IsInternalTopic("__consumer_offsets") || !IsInternalTopic("__transaction_state") || IsInternalTopic("__mine") {
-		t.Error("internal topics are not recognised")
+		t.Error("internal topics are not recognized")
 	}
 }
 

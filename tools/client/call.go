@@ -8,7 +8,7 @@ import (
 	"github.com/monedula/monedula/tools/cli"
 )
 
-// Call is one call with its deadline. Its name appears in the texts of its errors.
+// Call is one call with its deadline. Its name appears in its error messages.
 type Call struct {
 	Ctx   context.Context
 	End   context.CancelFunc
@@ -28,7 +28,7 @@ func (a *Admin) Begin(name string) (*Call, error) {
 	return c, nil
 }
 
-// Again waits before the next attempt. It returns an error if the time is over.
+// Again waits before the next attempt. It returns an error if the time limit has passed.
 func (c *Call) Again() error {
 	c.tries++
 	select {

@@ -67,7 +67,7 @@ func (g *GroupConfig) CommitStarts(client func() *kgo.Client, reset kgo.Offset) 
 			}
 		}
 		if g.AutoCommit {
-			client().CommitOffsetsSync(ctx, begin, nil) // may fail during a rebalance; the next commit includes it then
+			client().CommitOffsetsSync(ctx, begin, nil) // may fail during a rebalance; if so, the next commit includes it
 		}
 		return offsets, nil
 	})

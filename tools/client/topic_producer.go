@@ -171,7 +171,7 @@ func (w *TopicWaiter) log() *logrus.Entry {
 var ErrTopicMissing = errors.New("the topic does not exist")
 
 // WaitAt is like Wait, with a connected cluster. It returns ErrTopicMissing at the time limit, and
-// the error of a topic whose name is invalid or that the client may not see.
+// the error of a topic whose name is invalid or that the client is not allowed to see.
 func (w *TopicWaiter) WaitAt(ctx context.Context, cluster *peerlink.Cluster) error {
 	began := time.Now()
 	pause := RetryPause

@@ -20,7 +20,7 @@ import (
 )
 
 // This file implements the console consumer of Kafka 0.8 to 1.1, which --zookeeper selects. It has
-// the options and texts of 1.1.1.
+// the options and messages of 1.1.1.
 
 type classicOptions struct {
 	*cli.Options
@@ -127,7 +127,7 @@ func classicException(err error) error {
 	return cli.AsException(err)
 }
 
-// check rejects what 1.1.1 rejects, with the same texts and in the same order.
+// check rejects what 1.1.1 rejects, with the same messages and in the same order.
 func (o *classicOptions) check() error {
 	switch {
 	case o.bootstrap.Given():

@@ -12,8 +12,8 @@ import (
 	"github.com/monedula/monedula/tools/client"
 )
 
-// groupSubscription returns the client options with which a member of a group reads. consumer
-// returns the client once it exists. fail ends the member with an error.
+// groupSubscription returns the client options for reading as a member of a group. consumer blocks
+// until the client exists and returns it. fail makes the member exit with an error.
 func (c *consoleConsumer) groupSubscription(consumer func() *kgo.Client, fail func(error)) []kgo.Opt {
 	options := append(c.group.Options, kgo.ConsumeResetOffset(c.reset))
 	if c.reset != kgo.NoResetOffset() {

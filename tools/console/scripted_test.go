@@ -23,7 +23,7 @@ func TestTheProducerSendsLines(t *testing.T) {
 [err]
 [exit] 0
 `},
-		{"a line without its end", "", "a\nb", nil, []string{"null=a", "null=b"}, `[out]
+		{"a last line without a newline", "", "a\nb", nil, []string{"null=a", "null=b"}, `[out]
 [err]
 [exit] 0
 `},
@@ -67,11 +67,11 @@ func TestTheProducerSendsLines(t *testing.T) {
 [err]
 [exit] 0
 `},
-		{"all at once", "--sync", "a\n", nil, []string{"null=a"}, `[out]
+		{"synchronous sends", "--sync", "a\n", nil, []string{"null=a"}, `[out]
 [err]
 [exit] 0
 `},
-		{"no right to write", "", "a\n", []protocol.ErrorCode{protocol.TopicAuthorizationFailed}, nil, `[out]
+		{"no permission to write", "", "a\n", []protocol.ErrorCode{protocol.TopicAuthorizationFailed}, nil, `[out]
 [err] * ERROR Error when sending message to topic one with key: null, value: 1 bytes with error: (org.apache.kafka.clients.producer.internals.ErrorLoggingCallback)
 [err] org.apache.kafka.common.errors.TopicAuthorizationException: Not authorized to access topics: [one]
 [exit] 0
@@ -129,7 +129,7 @@ func TestTheConsumerPrintsRecords(t *testing.T) {
 [err] Processed a total of 1 messages
 [exit] 0
 `},
-		{"until no more come", "--partition 0 --offset 1 --timeout-ms 300", 0, nil, `[out] v2
+		{"until no more records come", "--partition 0 --offset 1 --timeout-ms 300", 0, nil, `[out] v2
 [out] v3
 [err] * ERROR Error processing message, terminating consumer process:  (org.apache.kafka.tools.consumer.ConsoleConsumer)
 [err] org.apache.kafka.common.errors.TimeoutException
@@ -181,13 +181,13 @@ func TestTheConsumerPrintsRecords(t *testing.T) {
 [err] Processed a total of 3 messages
 [exit] 0
 `},
-		{"numbers that are none", all + "--property value.deserializer=org.apache.kafka.common.serialization.IntegerDeserializer", 0, nil, `[out]
+		{"invalid numbers", all + "--property value.deserializer=org.apache.kafka.common.serialization.IntegerDeserializer", 0, nil, `[out]
 [err] Processed a total of 1 messages
 [err] * ERROR Unknown error when running consumer:  (org.apache.kafka.tools.consumer.ConsoleConsumer)
 [err] org.apache.kafka.common.errors.SerializationException: Size of data received by IntegerDeserializer is not 4
 [exit] 1
 `},
-		{"numbers that are none are skipped", all + "--skip-message-on-error --property value.deserializer=org.apache.kafka.common.serialization.IntegerDeserializer", 0, nil, `[out]
+		{"invalid numbers are skipped", all + "--skip-message-on-error --property value.deserializer=org.apache.kafka.common.serialization.IntegerDeserializer", 0, nil, `[out]
 [err] * ERROR Error processing message, skipping this message:  (org.apache.kafka.tools.consumer.ConsoleConsumer)
 [err] org.apache.kafka.common.errors.SerializationException: Size of data received by IntegerDeserializer is not 4
 [err] * ERROR Error processing message, skipping this message:  (org.apache.kafka.tools.consumer.ConsoleConsumer)
@@ -218,7 +218,7 @@ func TestTheConsumerPrintsRecords(t *testing.T) {
 [err] Processed a total of 3 messages
 [exit] 0
 `},
-		{"no right to read", all, protocol.Fetch, []protocol.ErrorCode{protocol.TopicAuthorizationFailed}, `[out]
+		{"no permission to read", all, protocol.Fetch, []protocol.ErrorCode{protocol.TopicAuthorizationFailed}, `[out]
 [err] * WARN [Consumer clientId=console-consumer] Not authorized to read from partition one-0. (org.apache.kafka.clients.consumer.internals.FetchCollector)
 [err] * ERROR Error processing message, terminating consumer process:  (org.apache.kafka.tools.consumer.ConsoleConsumer)
 [err] org.apache.kafka.common.errors.TopicAuthorizationException: Not authorized to access topics: [one]

@@ -60,7 +60,7 @@ func TestTextsThatAreNoUUIDsAreRefused(t *testing.T) {
 	}
 }
 
-// The expected texts are those of Kafka's JSON converters.
+// The expected output is that of Kafka's JSON converters.
 func TestCommittedOffsetsArePrintedByVersion(t *testing.T) {
 	for version, want := range map[int16]string{
 		0: `{"offset":7,"metadata":"m","commitTimestamp":1000}`,

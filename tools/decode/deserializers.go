@@ -16,7 +16,8 @@ import (
 // Deserializer turns bytes into what is printed.
 type Deserializer func([]byte) ([]byte, error)
 
-// Deserializers are those of Kafka's own serialization package that print.
+// Deserializers has the deserializers of Kafka's own serialization package whose values can be
+// printed.
 var Deserializers = map[string]Deserializer{
 	"StringDeserializer": func(b []byte) ([]byte, error) { return b, nil },
 	"ShortDeserializer": sized("ShortDeserializer", 2, func(b []byte) string {

@@ -35,7 +35,7 @@ func offsetEntries(base record.Offset, raw []byte) (entries []offsetEntry) {
 	return entries
 }
 
-// readIndex reads an index, whose log must exist.
+// readIndex reads an index file. The log of the same segment must exist.
 func readIndex(file string) (base record.Offset, raw []byte, err error) {
 	if base, err = baseOffset(file); err != nil {
 		return 0, nil, err
@@ -67,7 +67,7 @@ func corruptIndex(format string, args ...any) error {
 	return cli.NewJavaError("org.apache.kafka.storage.internals.log.CorruptIndexException", fmt.Sprintf(format, args...))
 }
 
-// checkSize reports whether an index consists of whole entries.
+// checkSize returns an error unless an index consists of whole entries.
 func checkSize(kind, file string, size, entry int) error {
 	if size%entry != 0 {
 		return corruptIndex("%s file %s is corrupt, found %d bytes which is neither positive nor a multiple of %d", kind, file, size, entry)
@@ -157,7 +157,7 @@ func (d *dump) dumpTimeIndex(file string) error {
 	return nil
 }
 
-// checkTimes makes Kafka's sanity check of a time index.
+// checkTimes performs Kafka's sanity check of a time index.
 func checkTimes(file string, base record.Offset, raw []byte) error {
 	if n := len(raw) / timeEntrySize; n > 0 {
 		last := raw[(n-1)*timeEntrySize:]
@@ -174,7 +174,7 @@ func checkTimes(file string, base record.Offset, raw []byte) error {
 	return checkSize("Time index", file, len(raw), timeEntrySize)
 }
 
-// checkTimeEntry looks up the batch of an index entry in the log.
+// checkTimeEntry looks up the batch of an index entry in the log, and records every mismatch.
 func (d *dump) checkTimeEntry(file string, positions []offsetEntry, timestamp int64, offset record.Offset, previous int64) error {
 	at := sort.Search(len(positions), func(i int) bool {
 		return positions[i].offset > offset || i > 0 && positions[i].position == 0
@@ -233,7 +233,7 @@ func (d *dump) dumpTxnIndex(file string) error {
 	}
 	for ; len(raw) >= txnEntrySize; raw = raw[txnEntrySize:] {
 		u64 := func(at int) int64 { return int64(binary.BigEndian.Uint64(raw[at:])) }
-		// Kafka's tool prints the version that it knows, not that of the entry.
+		// Kafka's tool prints the version that it knows, not the entry's.
 		fmt.Fprintf(d.out, "version: 0 producerId: %d firstOffset: %d lastOffset: %d lastStableOffset: %d\n", u64(2), u64(10), u64(18), u64(26))
 	}
 	return nil
@@ -277,7 +277,8 @@ var (
 		{"timestamp", 8}, {"coordinator_epoch", 4}, {"current_txn_first_offset", 8}}
 )
 
-// missingField returns in which field a snapshot ends too early, or an empty string.
+// missingField returns the beginning of Kafka's message about the field in which a snapshot ends
+// too early, or "" if no field is missing.
 func missingField(raw []byte) string {
 	missing := func(fields []field) string {
 		for _, f := range fields {

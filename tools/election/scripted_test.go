@@ -126,7 +126,7 @@ func TestLeadersAreElectedLikeByTheRealTool(t *testing.T) {
 [err]
 [exit] 0
 `},
-		{"no right to elect", "--election-type preferred --topic t --partition 0", elections{whole: []protocol.ErrorCode{protocol.ClusterAuthorizationFailed}}, "", `[out] Not authorized to perform leader election
+		{"no permission to elect", "--election-type preferred --topic t --partition 0", elections{whole: []protocol.ErrorCode{protocol.ClusterAuthorizationFailed}}, "", `[out] Not authorized to perform leader election
 [err] Not authorized to perform leader election
 [err] org.apache.kafka.server.common.AdminCommandFailedException: Not authorized to perform leader election
 [err]
@@ -177,7 +177,7 @@ func TestTheToolOf28PrintsOtherTexts(t *testing.T) {
 [err] 	Suppressed: org.apache.kafka.common.errors.UnknownTopicOrPartitionException: This server does not host this topic-partition.
 [exit] 1
 `},
-		{"no right to elect", "--bootstrap-server {B}", elections{whole: []protocol.ErrorCode{protocol.ClusterAuthorizationFailed}}, `[out] This tool is deprecated. Please use kafka-leader-election tool. Tracking issue: KAFKA-8405
+		{"no permission to elect", "--bootstrap-server {B}", elections{whole: []protocol.ErrorCode{protocol.ClusterAuthorizationFailed}}, `[out] This tool is deprecated. Please use kafka-leader-election tool. Tracking issue: KAFKA-8405
 [out] Not authorized to perform leader election
 [err] Exception in thread "main" kafka.common.AdminCommandFailedException: Not authorized to perform leader election
 [exit] 1

@@ -38,7 +38,8 @@ func (a *groupAdmin) list(states, kinds []string) ([]listedGroup, error) {
 	}
 }
 
-// listingFailed returns the error of a list. A broker's error code gets a text that names the broker.
+// listingFailed returns the error of a list. A broker's error code gets a message that names the
+// broker.
 func listingFailed(err error, b kmsg.MetadataResponseBroker) error {
 	if errors.As(err, new(*protocol.Error)) {
 		return err

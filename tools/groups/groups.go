@@ -93,7 +93,7 @@ func runConsumerGroups(env *cli.Env, args []string) int {
 
 func (o *groupsOptions) printError(text string) { o.Env.Printf("\nError: %s\n", text) }
 
-// check rejects invalid combinations of options with the texts of Kafka's tool.
+// check rejects invalid combinations of options with the messages of Kafka's tool.
 func (o *groupsOptions) check() error {
 	if err := o.Require(o.bootstrap); err != nil {
 		return err

@@ -426,7 +426,7 @@ func TestGroupsAreManagedLikeByTheRealTool(t *testing.T) {
 [err] Consumer group 'idle' has no active members.
 [exit] 0
 `},
-		{"no right to find the coordinator", "--describe --group idle", fail(protocol.FindCoordinator, protocol.GroupAuthorizationFailed), coordinatorRefused},
+		{"no permission to find the coordinator", "--describe --group idle", fail(protocol.FindCoordinator, protocol.GroupAuthorizationFailed), coordinatorRefused},
 		{"offsets with unstable transactions", "--describe --group idle", partial(protocol.UnstableOffsetCommit), `[out]
 [err] * WARN [AdminClient clientId=*] Skipping return offset for t-0 due to error UNSTABLE_OFFSET_COMMIT. (org.apache.kafka.clients.admin.internals.ListConsumerGroupOffsetsHandler)
 [err] * WARN [AdminClient clientId=*] Skipping return offset for t-1 due to error UNSTABLE_OFFSET_COMMIT. (org.apache.kafka.clients.admin.internals.ListConsumerGroupOffsetsHandler)

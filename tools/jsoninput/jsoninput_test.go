@@ -13,7 +13,7 @@ import (
 
 const place = "\n at [Source: REDACTED (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled); line: "
 
-// The expected texts are those of the JSON library of Kafka's tools.
+// The expected messages are those of the JSON library of Kafka's tools.
 func TestInvalidJSONHasTheTextsOfJackson(t *testing.T) {
 	const values = "(JSON String, Number, Array, Object or token 'null', 'true' or 'false')"
 	for text, want := range map[string]string{
@@ -82,7 +82,7 @@ func TestValuesAreRead(t *testing.T) {
 	}
 }
 
-// The expected texts are those of Kafka's own JSON decoders.
+// The expected messages are those of Kafka's own JSON decoders.
 func TestUnexpectedTypesHaveKafkasTexts(t *testing.T) {
 	for _, test := range []struct {
 		name, text string

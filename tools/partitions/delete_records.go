@@ -181,7 +181,7 @@ func deleteBefore(c *client.Admin, offsets map[client.TopicPartition]int64, repo
 }
 
 // leadersOf finds the leaders of partitions. Like Kafka's client, it retries for partitions that do
-// not exist or have no leader until the timeout. The error applies to the partitions that are then
+// not exist or have no leader until the timeout. The error applies to the partitions that are still
 // missing from the result.
 func leadersOf(c *client.Admin, partitions []client.TopicPartition) (map[client.TopicPartition]metadata.BrokerID, error) {
 	const name = "deleteRecords(api=METADATA)"

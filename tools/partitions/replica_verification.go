@@ -287,7 +287,7 @@ func highest(replicas []replicaData) record.Offset {
 
 // compareReplicas compares the batches that all replicas have below their high watermarks. It
 // returns the offset after those batches and what does not match. ok is false if offsets differ,
-// because further comparison makes no sense then.
+// because then there is no point in comparing further.
 func compareReplicas(from record.Offset, replicas []replicaData, expected int) (next record.Offset, findings []string, ok bool) {
 	next = from
 	if len(replicas) < expected {

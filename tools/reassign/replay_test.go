@@ -7,8 +7,8 @@ import (
 	"github.com/monedula/monedula/internal/toolreplay"
 )
 
-// Topic "placed" has two partitions on broker 0. Reassignments that are in progress end too early to
-// be listed or cancelled; scripted tests have those.
+// Topic "placed" has two partitions on broker 0. Reassignments that are in progress end too early
+// to be listed or canceled; scripted tests have those.
 func TestReassignPrintsWhatTheRealToolPrints(t *testing.T) {
 	const (
 		server   = "--bootstrap-server {B} "

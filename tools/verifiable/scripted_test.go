@@ -76,7 +76,7 @@ func TestTheProducerReportsEveryRecord(t *testing.T) {
 [err]
 [exit] 0
 `},
-		{"no right to write", "--max-messages 1", []protocol.ErrorCode{protocol.TopicAuthorizationFailed}, nil, `[out] {"timestamp":*,"name":"startup_complete"}
+		{"no permission to write", "--max-messages 1", []protocol.ErrorCode{protocol.TopicAuthorizationFailed}, nil, `[out] {"timestamp":*,"name":"startup_complete"}
 [out] {"timestamp":*,"name":"producer_send_error","topic":"one","key":null,"value":"0","exception":"class org.apache.kafka.common.errors.TopicAuthorizationException","message":"Not authorized to access topics: [one]"}
 [out] {"timestamp":*,"name":"shutdown_complete"}
 [out] {"timestamp":*,"name":"tool_data","sent":1,"acked":0,"target_throughput":-1,"avg_throughput":*}
@@ -93,7 +93,7 @@ func TestTheProducerReportsEveryRecord(t *testing.T) {
 [err] verifiable-producer: error: argument --acks: invalid choice: '5' (choose from {0,1,-1})
 [exit] 1
 `},
-		{"a number that is none", "--max-messages many", nil, nil, `[out]
+		{"an invalid number", "--max-messages many", nil, nil, `[out]
 [err] (usage)
 [err] verifiable-producer: error: argument --max-messages: could not convert 'many' to Integer (For input string: "many")
 [exit] 1
@@ -192,7 +192,7 @@ func TestTheConsumerReportsWhatItReads(t *testing.T) {
 [exit] 1
 [out]
 `},
-		{"a number that is none", "--max-messages many", -1, `[err] (usage)
+		{"an invalid number", "--max-messages many", -1, `[err] (usage)
 [err] verifiable-consumer: error: argument --max-messages: could not convert 'many' to Integer (For input string: "many")
 [exit] 1
 [out]
