@@ -76,8 +76,8 @@ func describeBroker(broker string, keys ...string) *kmsg.DescribeConfigsRequest 
 	return req
 }
 
-// Every key of a broker can be changed while it runs, or is refused with the same message as by a
-// real broker. A changed key is described with its sources.
+// Every key of a broker can be changed while it runs, or the change is refused with the same
+// message as a real broker's. A changed key is described with its sources.
 func TestDynamicConfigurationMatchesARealBroker(t *testing.T) {
 	common := []string{"log.retention.ms=-1", "log.retention.hours=100", "auto.leader.rebalance.enable=false"}
 	theirs := testkit.RealKafka(t, "3.9.1").Broker(t, 0, testkit.ZooKeeper(t), "", common...)
@@ -123,7 +123,7 @@ func TestDynamicConfigurationMatchesARealBroker(t *testing.T) {
 	}
 
 	// The keys are set for all brokers, then for this broker, and then removed. Each step changes
-	// all keys at once, because a real broker takes long to apply some of the changes.
+	// all keys at once, because a real broker takes a long time to apply some of the changes.
 	steps := []struct {
 		broker string
 		value  func(k brokerKey) *string

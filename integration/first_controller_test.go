@@ -19,7 +19,7 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// sendTo sends a request with the given version and returns its answer.
+// sendTo sends a request with the given version and returns the response.
 func sendTo[R kmsg.Response](t testing.TB, address string, version int16, req kmsg.Request) R {
 	t.Helper()
 	req.SetVersion(version)
@@ -44,8 +44,8 @@ func metadataOf(topics ...string) *kmsg.MetadataRequest {
 	return req
 }
 
-// answersAboutATopic returns the error codes of requests about partition 0 of an existing topic.
-// The Metadata request also names a topic that does not exist.
+// answersAboutATopic returns the error codes in the responses to requests about partition 0 of an
+// existing topic. The Metadata request also names a topic that does not exist.
 func answersAboutATopic(t testing.TB, address, topic string, id [16]byte) map[string]protocol.ErrorCode {
 	t.Helper()
 	codes := map[string]protocol.ErrorCode{}
@@ -147,9 +147,9 @@ func TestKcatCreatesTopicsWhileTheBrokerStarts(t *testing.T) {
 }
 
 // Two of three brokers, one of them the controller, are killed and started again, twice. Because of
-// the ZooKeeper sessions of the killed brokers the cluster has no controller for seconds, in which
-// a restarted broker knows no topics. A producer that gives up on records of missing topics, as
-// franz-go's does after five answers, must not lose any.
+// the ZooKeeper sessions of the killed brokers, the cluster has no controller for several seconds,
+// during which a restarted broker knows no topics. A producer that gives up on records of missing
+// topics, as franz-go's does after five answers, must not lose any.
 func TestAnIdempotentProducerSurvivesBrokersThatStartWithoutAController(t *testing.T) {
 	c := newCluster(t, []string{"auto.create.topics.enable=false", "min.insync.replicas=1", "zookeeper.session.timeout.ms=6000"}, "ours", "ours", "ours")
 	c.createTopic("kept", [][]int32{{1, 2, 3}, {2, 3, 1}, {3, 1, 2}})

@@ -197,8 +197,7 @@ func (b *broker) memory(field string) int64 {
 	return kb << 10
 }
 
-// growth runs f and returns by how many bytes the peak of the broker's memory exceeded its size
-// before.
+// growth runs f and returns how many bytes the broker's memory grew at its peak.
 func (b *broker) growth(f func()) int64 {
 	b.t.Helper()
 	before := b.memory("VmRSS")
@@ -471,7 +470,7 @@ func TestCompressionBombsTakeNoMemory(t *testing.T) {
 	b.unharmed()
 }
 
-// Damaged batches get the same error code as from a real broker.
+// Damaged batches get the same error code from our broker as from a real one.
 func TestDamagedBatchesAreRefusedAsByARealBroker(t *testing.T) {
 	ours := startBroker(t, options{})
 	real := testkit.RealKafka(t, "3.9.1").Broker(t, 0, testkit.ZooKeeper(t), "")

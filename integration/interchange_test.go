@@ -86,7 +86,7 @@ func (w *workload) write(address string, stoppedNext bool) {
 }
 
 // send produces n records in batches of batch records. They cover everything a record can hold:
-// null and empty keys and values, repeated and null headers, timestamps that go back.
+// null and empty keys and values, repeated and null headers, timestamps that go backwards.
 func (w *workload) send(address, topic string, n, batch int, opts ...kgo.Opt) {
 	w.t.Helper()
 	client, err := kgo.NewClient(append(opts, kgo.SeedBrokers(address), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(5*time.Millisecond))...)
@@ -223,7 +223,7 @@ func TestOurLogDirectoriesAndARealBrokersAreInterchangeable(t *testing.T) {
 		fmt.Sprintf("listeners=PLAINTEXT://127.0.0.1:%d", ours.port), "zookeeper.session.timeout.ms=3000")
 	w.check("the real one, after ours stopped", ours.address())
 	if !strings.Contains(real.Output(), "since clean shutdown file was found") {
-		t.Errorf("the real broker did not recognise our directory as cleanly shut down")
+		t.Errorf("the real broker did not recognize our directory as cleanly shut down")
 	}
 	complaints(t, real)
 	w.write(ours.address(), true)
@@ -266,7 +266,7 @@ func complaints(t testing.TB, real *testkit.RealBroker) {
 
 // checkDumps reads every file that a stopped broker left with the real tool and with ours, and
 // compares the outputs. It reads indexes only after a clean stop: after a kill they end in unused
-// space, about which the tool also complains with a real broker's files.
+// space, which the tool also reports as an error in a real broker's files.
 func checkDumps(t testing.TB, dir string, orderly bool) {
 	t.Helper()
 	kafka := testkit.RealKafka(t, "3.9.1")

@@ -14,8 +14,8 @@ import (
 
 // lab is a cluster of three brokers and three ZooKeepers whose links and disks can be made to fail.
 // Each runs in its own network namespace. Requests to a broker, and requests of brokers to a
-// ZooKeeper, pass through a lane. The test itself connects to ZooKeeper directly, so no cut affects
-// it. Every broker has two log directories, each on its own file system.
+// ZooKeeper, pass through a testkit.Lane. The test itself connects to ZooKeeper directly, so no cut
+// affects it. Every broker has two log directories, each on its own file system.
 type lab struct {
 	*cluster
 	net         *testkit.Network
@@ -180,8 +180,8 @@ func partitionsIn(t testing.TB, dir, topic string, partitions int32) []int32 {
 	return in
 }
 
-// awaitFailedOver waits until a broker is in the in-sync set of none of these partitions and leads
-// none of them.
+// awaitFailedOver waits until a broker neither leads any of these partitions nor is in sync for any
+// of them.
 func (c *cluster) awaitFailedOver(m *member, topic string, partitions ...int32) {
 	c.t.Helper()
 	for _, p := range partitions {
@@ -191,7 +191,7 @@ func (c *cluster) awaitFailedOver(m *member, topic string, partitions ...int32) 
 	}
 }
 
-// awaitLogged waits until one of our brokers has printed a text, to stdout or to one of its log
+// awaitLogged waits until one of our brokers has printed text, to stdout or to one of its log
 // files.
 func (m *member) awaitLogged(text string) {
 	m.t.Helper()

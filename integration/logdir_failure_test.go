@@ -39,7 +39,7 @@ func TestAFailedLogDirectoryFailsOverAsWithRealBrokers(t *testing.T) {
 	}
 	c.checkAtEnd()
 	real1, real2, ours1, ours2 := c.members[0], c.members[1], c.members[2], c.members[3]
-	control := map[string]string{} // the effect on each kind of partition where it was first seen
+	control := map[string]string{} // the effect on each kind of partition, as first seen
 	for i, row := range []struct{ controller, victim *member }{{real1, real2}, {real1, ours1}, {ours1, real1}, {ours1, ours2}} {
 		began := time.Now()
 		got := c.failLogDir(fmt.Sprintf("dirs%d", i), row.controller, row.victim)

@@ -131,7 +131,7 @@ func documentedBroker(t testing.TB, id int, zookeeper string, extra []string) *b
 	return b
 }
 
-// document writes a broker's properties as described at documentedBroker.
+// document writes a broker's properties as described in the comment of documentedBroker.
 func (b *broker) document(extra []string) {
 	b.t.Helper()
 	text, err := os.ReadFile(filepath.Join(testkit.Root(), "config/server.properties"))

@@ -26,7 +26,7 @@ func everyBroker(c *cluster) func(*kmsg.MetadataResponse) bool {
 // replica.
 type moveRow struct{ controller, leader, destination int32 }
 
-// A running reassignment can be cancelled, even when its destination is dead. It survives the death
+// A running reassignment can be canceled, even when its destination is dead. It survives the death
 // of the controller, obeys its throttle, and never leaves the partition without a leader, whichever
 // of our brokers and the real one takes which role.
 func TestReassignmentsCanBeCancelledAndNeverGetStuck(t *testing.T) {
@@ -71,7 +71,7 @@ func playMove(t *testing.T, c *cluster, row moveRow, topic string) {
 	c.awaitInSync(topic, 1, before...)
 	m.awaitDeleted(destination)
 	l.awaitProgress(30 * time.Second)
-	phase("cancelled midway")
+	phase("canceled midway")
 
 	destination.process().Signal(sigStop)
 	m.start()
@@ -84,7 +84,7 @@ func playMove(t *testing.T, c *cluster, row moveRow, topic string) {
 	c.restart(destination)
 	c.awaitMetadata("all brokers", everyBroker(c))
 	m.awaitNoLog(destination)
-	phase("cancelled while its destination was dead")
+	phase("canceled while its destination was dead")
 
 	destination.process().Signal(sigStop)
 	m.start()
@@ -102,7 +102,7 @@ func playMove(t *testing.T, c *cluster, row moveRow, topic string) {
 	phase("completed after its destination and the controller died")
 
 	playThrottledMove(c, row, topic+"-big")
-	phase("throttled, cancelled, throttled less and completed")
+	phase("throttled, canceled, throttled less and completed")
 
 	l.stop()
 	led.stop(t)

@@ -46,7 +46,7 @@ func TestARealClusterBecomesOursAndRealAgainUnderLoad(t *testing.T) {
 					m.stop()
 					c.startAs(m, kind, extra)
 					if !strings.Contains(m.process().Output(), "since clean shutdown file was found") {
-						t.Errorf("%s did not recognise its directory as cleanly shut down", m)
+						t.Errorf("%s did not recognize its directory as cleanly shut down", m)
 					}
 					c.awaitInSync("load", clusterPartitions, c.ids()...)
 					c.awaitInSync("__consumer_offsets", offsetsPartitions, c.ids()...)

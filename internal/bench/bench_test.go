@@ -133,7 +133,7 @@ func TestTheUseOfTheHeapIsParsedFromJcmd(t *testing.T) {
 		t.Errorf("read %v MiB, %v; want 34", used, err)
 	}
 	if _, err := usedHeapMiB("no heap"); err == nil {
-		t.Error("no error for a text without a heap")
+		t.Error("no error for text without a heap")
 	}
 }
 

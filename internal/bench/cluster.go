@@ -18,7 +18,7 @@ import (
 const clusterSize = 3
 
 // clusterProperties are the properties of a cluster's brokers, on both sides. Leaders move only
-// when a measurement moves them, not after a timer.
+// when a measurement moves them, not on a timer.
 var clusterProperties = []string{
 	"default.replication.factor=3",
 	"min.insync.replicas=2",
@@ -76,7 +76,7 @@ func (b *bench) warmCluster(ctx context.Context, s *side) (*cluster, error) {
 	if c := b.clusters[s]; c != nil {
 		return c, nil
 	}
-	b.report.note("Clusters: three brokers a side, replication factor %d, min.insync.replicas 2; both sides were under load for %v each beforehand and stay up; the side whose turn it is not is idle.", clusterSize, b.sizes.warmUp)
+	b.report.note("Clusters: three brokers per side, replication factor %d, min.insync.replicas 2; both sides were under load for %v each beforehand and stay up; while one side is measured, the other is idle.", clusterSize, b.sizes.warmUp)
 	b.coolBrokers()
 	for _, each := range b.sides() {
 		c, err := b.newCluster(ctx, each)

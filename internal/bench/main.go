@@ -314,7 +314,7 @@ func (b *bench) warm(ctx context.Context, s *side) (*broker, error) {
 		return br, nil
 	}
 	b.coolClusters()
-	b.report.note("Load, latency and tools: both brokers were under load for %v each beforehand and stay up all the time; the broker whose turn it is not is idle.", b.sizes.warmUp)
+	b.report.note("Load, latency and tools: both brokers were under load for %v each beforehand and stay up all the time; while one broker is measured, the other is idle.", b.sizes.warmUp)
 	if b.sizes.warmUp < fullSizes().warmUp {
 		b.report.note("After such a short load the original still runs much code that is not compiled yet: its CPU and latency figures are too high, and the ratios are too good for ours. Only a full run counts.")
 	}

@@ -90,7 +90,7 @@ func fetchTimes(ctx context.Context, br *broker, topic string, records int64, pa
 	return total, nil
 }
 
-// charge runs a load and returns the CPU seconds that the brokers used meanwhile.
+// charge runs a load and returns the CPU seconds that the brokers used during it.
 func charge(brokers []*broker, load func() (time.Duration, error)) (cpu float64, took time.Duration, err error) {
 	before, err := cpuOf(brokers)
 	if err != nil {

@@ -119,8 +119,8 @@ func (g goal) String() string {
 	return "-"
 }
 
-// verdict formats whether the medians reach the goal. It returns "-" if there is no goal or a side
-// has no sample.
+// verdict returns text that shows whether the medians reach the goal. It returns "-" if there is no
+// goal or a side has no sample.
 func verdict(g goal, ours, original []float64) string {
 	var reached bool
 	switch {

@@ -27,7 +27,7 @@ type tool struct {
 	heap   string // heap of the original, as its script sets it
 }
 
-// ourSide runs the binary of this tree by its scripts.
+// ourSide returns the side that runs the binary of this tree through its scripts.
 func ourSide() *side {
 	bin := filepath.Join(testkit.Root(), "bin")
 	return &side{
@@ -48,8 +48,8 @@ func ourSide() *side {
 var performanceOptions = []string{"-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20",
 	"-XX:InitiatingHeapOccupancyPercent=35", "-XX:+ExplicitGCInvokesConcurrent", "-Djava.awt.headless=true"}
 
-// originalSide runs Apache Kafka from its jars with its default JVM options. It does not use the
-// scripts around the JVM, so their cost does not count against the original.
+// originalSide returns the side that runs Apache Kafka from its jars with its default JVM options.
+// It does not use Kafka's scripts, so their cost does not count against the original.
 func originalSide(work, jars, version string) (*side, error) {
 	serverLog, err := log4j{name: "server", level: "INFO", target: "System.out"}.write(work)
 	if err != nil {
@@ -101,8 +101,8 @@ func (b *bench) newBroker(s *side) (*broker, error) {
 	return b.newClusterBroker(s, b.newChroot(), 0)
 }
 
-// newClusterBroker prepares a broker with a new directory. Both sides get the same properties, with
-// defaults if the measurement allows; extra properties override them.
+// newClusterBroker prepares a broker with a new directory. Both sides get the same properties. They
+// are the defaults unless the measurement needs others; extra properties override them.
 func (b *bench) newClusterBroker(s *side, chroot string, id int, extra ...string) (*broker, error) {
 	port, err := testkit.UnusedPort()
 	if err != nil {
@@ -131,7 +131,7 @@ func (b *bench) newClusterBroker(s *side, chroot string, id int, extra ...string
 // address returns host:port of the listener.
 func (br *broker) address() string { return fmt.Sprintf("127.0.0.1:%d", br.port) }
 
-// pid returns the process id. The scripts of this tree are replaced by the broker's process.
+// pid returns the id of the broker's process. The scripts of this tree exec the broker.
 func (br *broker) pid() int { return br.proc.Cmd.Process.Pid }
 
 func (br *broker) start() error {
@@ -153,9 +153,9 @@ func (br *broker) remove() {
 	_ = os.RemoveAll(br.dir)
 }
 
-// startServing starts the broker and returns how long it took from before the process existed until
-// a record was acknowledged on every partition of the topic. A broker that exits is restarted at
-// once, as by a supervisor; restarts is the number of restarts.
+// startServing starts the broker and returns the time from just before the process is started until
+// a record is acknowledged on every partition of the topic. A broker that exits is restarted at
+// once, as a supervisor would do; restarts is the number of restarts.
 func (br *broker) startServing(ctx context.Context, topic string, partitions int) (took time.Duration, restarts int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()

@@ -24,11 +24,11 @@ func Join[T any](items []T, separator string) string {
 // List formats items like a java.util.List: [0, 1].
 func List[T any](items []T) string { return "[" + Join(items, ", ") + "]" }
 
-// Collection formats items like a collection of Scala with the name kind: ArrayBuffer(0, 1).
+// Collection formats items like a Scala collection named kind: ArrayBuffer(0, 1).
 func Collection[T any](kind string, items []T) string { return kind + "(" + Join(items, ", ") + ")" }
 
-// ImmutableSet formats items, in the order of insertion, like an immutable Set of Scala: Set(0, 1),
-// or HashSet and in another order if there are more than four.
+// ImmutableSet formats items like an immutable Scala Set into which they were inserted in this
+// order: Set(0, 1), or, if there are more than four, HashSet in the order of their hashes.
 func ImmutableSet[T any](items []T, hash func(T) int32) string {
 	kind := "Set"
 	if len(items) > smallSet {
@@ -37,7 +37,7 @@ func ImmutableSet[T any](items []T, hash func(T) int32) string {
 	return Collection(kind, ImmutableOrder(items, hash))
 }
 
-// MutableSet formats items like a mutable HashSet of Scala.
+// MutableSet formats items like a mutable Scala HashSet.
 func MutableSet[T any](items []T, hash func(T) int32) string {
 	return Collection("HashSet", MutableOrder(items, hash))
 }
@@ -91,7 +91,7 @@ func float(v float64, bits int) string {
 	return text + exponent
 }
 
-// Length returns the length of a Java string, which is its number of UTF-16 units.
+// Length returns the length that s has as a Java string: its number of UTF-16 code units.
 func Length(s string) int {
 	n := 0
 	for _, r := range s {
@@ -103,8 +103,8 @@ func Length(s string) int {
 	return n
 }
 
-// Decode converts bytes in UTF-8 to text like Java's String. Each sequence that is not complete and
-// each byte that cannot be part of one becomes U+FFFD, and so does each surrogate.
+// Decode converts UTF-8 to a string as Java's String does. Each incomplete sequence, each byte that
+// cannot be part of a sequence, and each surrogate becomes U+FFFD.
 func Decode(b []byte) string {
 	if utf8.Valid(b) {
 		return string(b)
@@ -121,8 +121,8 @@ func Decode(b []byte) string {
 	return text.String()
 }
 
-// malformed returns how many bytes at the beginning of b, which are not valid, Java replaces
-// together.
+// malformed returns the number of invalid bytes at the start of b that Java replaces with one
+// U+FFFD.
 func malformed(b []byte) int {
 	continues := func(i int) bool { return i < len(b) && b[i]&0xc0 == 0x80 }
 	if !continues(1) {

@@ -19,7 +19,7 @@ import (
 
 // phrases must not occur in comments, documents, and the names and failures of tests. Readers
 // stumble over them, or they have another meaning in plain English. Other string literals are not
-// checked, because many contain texts of Kafka.
+// checked, because many contain Kafka's messages.
 var phrases = []struct {
 	pattern string // regular expression for lower-case text
 	instead string

@@ -12,19 +12,19 @@ import (
 )
 
 const (
-	mostAlike      = 3 // neighbouring parameters of one type
-	mostParameters = 5 // parameters, if two neighbours have one type
+	mostAlike      = 3 // adjacent parameters of one type
+	mostParameters = 5 // parameters, if two adjacent ones have the same type
 )
 
-// tooAlike are functions that do not keep to the rule, with the reason.
+// tooAlike lists the functions that break the rule, with the reason.
 var tooAlike = map[string]string{
 	"record/builder.go appendV2":    "on the path of every record; its slices are those of AppendAt in the same order",
 	"record/builder.go writeHeader": "has the fields of the header in their order",
 }
 
-// TestParametersCannotBeSwappedUnnoticed checks that a function takes at most three neighbouring
-// parameters of one type, and none if it takes more than five parameters at all. Others take a
-// struct, whose fields the caller names.
+// TestParametersCannotBeSwappedUnnoticed checks that a function takes at most three adjacent
+// parameters of one type, and no two of them if it takes more than five parameters. Other functions
+// take a struct, whose fields the caller names.
 func TestParametersCannotBeSwappedUnnoticed(t *testing.T) {
 	found := map[string]bool{}
 	eachFile(t, func(path, _ string, test bool, _ []string) {
@@ -60,7 +60,7 @@ func TestParametersCannotBeSwappedUnnoticed(t *testing.T) {
 	}
 }
 
-// count returns the number of parameters and the length of the longest row of one type.
+// count returns the number of parameters and the length of the longest run of one type.
 func count(params *ast.FieldList) (all, alike int) {
 	row, before := 0, ""
 	for _, field := range params.List {

@@ -85,7 +85,7 @@ func packageSites(root, dir string) ([]mutation, error) {
 }
 
 // These places are left alone because no test should depend on them: what only people read or count
-// (functions that format texts, calls that log or count, the text of a wrapped error), a panic
+// (functions that format values, calls that log or count, the text of a wrapped error), a panic
 // after something that cannot happen, stopping a timer that is no longer used, and unlocking,
 // without which every test hangs.
 var (

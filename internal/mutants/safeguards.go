@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// readSafeguards reads the named lists, or all lists if none is named. A list is a text of blocks,
+// readSafeguards reads the named lists, or all lists if none is named. A list consists of blocks,
 // one for each safeguard:
 //
 //	NAME FILE FUNCTION

@@ -22,7 +22,7 @@ type control struct {
 	events  []controller.Event
 	due     bool // the next step is scheduled
 	busy    bool // in a step, possibly waiting for ZooKeeper
-	timers  int  // generation of the timers; older timers are cancelled
+	timers  int  // generation of the timers; older timers are canceled
 	peers   map[metadata.BrokerID]*peer
 	started bool
 }

@@ -53,9 +53,9 @@ func TestSeeds(t *testing.T) {
 // controller that took over during a deletion took the old topic's mark for one of the new topic; a
 // leader committed records at the end of a reassignment that were missing on a replica which was
 // being removed but was still in sync; a follower that fetched by topic names made its leader
-// forget the partition of a topic that was created again; a controller that cancelled a
-// reassignment dropped the only replica in sync, which was one that the reassignment was adding; a
-// leader that missed two epochs counted records that a follower had truncated meanwhile.
+// forget the partition of a topic that was created again; a controller that canceled a reassignment
+// dropped the only replica in sync, which was one that the reassignment was adding; a leader that
+// missed two epochs counted records that a follower had truncated in the meantime.
 func TestSeedsThatOnceFailed(t *testing.T) {
 	for _, seed := range []uint64{1666, 1990, 11417} {
 		if r := Run(Config{Seed: seed}); r.Err != nil {

@@ -35,8 +35,8 @@ var (
 const client = metadata.NoBroker // stands for a client in the place of a broker id
 
 // send carries a request and its response over the network. got is called with the response or an
-// error, as an event of the sender. It is not called if the sender crashes meanwhile. If from is
-// nil, the sender is a client.
+// error, as an event of the sender. It is not called if the sender crashes in the meantime. If from
+// is nil, the sender is a client.
 func (w *world) send(from *broker, to metadata.BrokerID, req kmsg.Request, got func(response)) {
 	w.sendWhile(func() bool { return true }, from, to, req, got)
 }
@@ -119,7 +119,7 @@ func (w *world) sendWhile(wanted func() bool, from *broker, to metadata.BrokerID
 // order is the position of a control request among those that one controller sends to one broker.
 // It is needed because here each request travels on its own, while a real connection delivers
 // nothing after its successor has delivered a request. UpdateMetadata has no number by which the
-// receiver could recognise an outdated one.
+// receiver could recognize an outdated one.
 type order struct {
 	handled *int64 // position of the last request handled
 	place   int64
@@ -241,8 +241,8 @@ func (b *broker) handle(req kmsg.Request, reply func(kmsg.Response)) {
 	}
 }
 
-// park keeps a request until it is woken or its time limit is over. Whatever settles a request must
-// wake it: a response that waits for the time limit is correct, but late.
+// park keeps a request until it is woken or its time limit has passed. Whatever settles a request
+// must wake it: a response that waits for the time limit is correct, but late.
 func (b *broker) park(w *replication.Parked, limit time.Duration, what string, done func()) {
 	p := &parked{w: w}
 	p.done = func() { p.done = nil; done() }

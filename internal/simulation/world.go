@@ -191,8 +191,8 @@ func (w *world) after(d time.Duration, run func()) {
 	heap.Push(&w.queue, event{w.now + d, w.next, run})
 }
 
-// runUntil runs the events that are due until t. An event that waits for ZooKeeper runs others
-// meanwhile.
+// runUntil runs the events that are due until t. An event that waits for ZooKeeper runs other
+// events while it waits.
 func (w *world) runUntil(t time.Duration) {
 	for w.err == nil && len(w.queue) > 0 && w.queue[0].at <= t {
 		e := heap.Pop(&w.queue).(event)

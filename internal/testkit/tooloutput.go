@@ -23,7 +23,7 @@ var (
 )
 
 // Masked returns the output without values that differ between runs, without Java stack traces, and
-// without the table of options, which has our own texts.
+// without the table of options, whose descriptions are our own.
 func (s ToolResult) Masked(tidy func(string) string) string {
 	var out strings.Builder
 	for _, part := range []struct{ name, text string }{{"out", s.Stdout}, {"err", s.Stderr}} {

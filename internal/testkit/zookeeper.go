@@ -54,7 +54,7 @@ func (z *Ensemble) DataDir() string { return filepath.Join(z.dir, "data") }
 // Kill ends the server at once. Restart starts it again with its data.
 func (z *Ensemble) Kill() { z.proc.Kill() }
 
-// Pause stops the server from running until Resume.
+// Pause stops the server from running until Resume is called.
 func (z *Ensemble) Pause() { z.proc.Signal(syscall.SIGSTOP) }
 
 // Resume lets a paused server run again.

@@ -16,7 +16,7 @@ import (
 func messageText(message any) string {
 	text, err := json.Marshal(tree(reflect.ValueOf(message).Elem()))
 	if err != nil {
-		panic(err) // a tree consists of maps, lists, texts and numbers
+		panic(err) // a tree consists of maps, lists, strings and numbers
 	}
 	return string(text)
 }
@@ -35,7 +35,7 @@ func parseMessage(text string, message any) error {
 // meta reports whether a field does not belong to the message itself.
 func meta(name string) bool { return name == "Version" || name == "UnknownTags" }
 
-// tree converts a message to maps, lists, texts and numbers.
+// tree converts a message to maps, lists, strings and numbers.
 func tree(v reflect.Value) any {
 	switch v.Kind() {
 	case reflect.Struct:

@@ -11,12 +11,13 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// proxy forwards connections to a broker. While it has a recording, it adds what passes to it.
+// proxy forwards connections to a broker. While into is set, it adds the responses that pass
+// through, with their requests, to that recording.
 type proxy struct {
 	id       int32 // of the broker
 	listener net.Listener
 
-	mu     sync.Mutex // guards below
+	mu     sync.Mutex // guards the fields below
 	broker string     // its address; the broker starts after the proxy
 	into   *recording // nil: nothing is recorded
 }
@@ -48,7 +49,7 @@ func (p *proxy) record(r *recording) {
 	p.into = r
 }
 
-// proxies are those of all brokers of a cluster.
+// proxies holds the proxies of all brokers of a cluster.
 type proxies []*proxy
 
 func (all proxies) record(r *recording) {
@@ -57,7 +58,7 @@ func (all proxies) record(r *recording) {
 	}
 }
 
-// serve sets the broker's address. Connections that arrive before are closed.
+// serve sets the broker's address. Connections that arrive earlier are closed.
 func (p *proxy) serve(broker string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -142,7 +143,7 @@ func (p *proxy) observe(req kmsg.Request, frame []byte) {
 	}
 }
 
-// betweenBrokers reports whether only brokers send a request.
+// betweenBrokers reports whether req is a request that only brokers send.
 func betweenBrokers(req kmsg.Request) bool {
 	switch req := req.(type) {
 	case *kmsg.LeaderAndISRRequest, *kmsg.StopReplicaRequest, *kmsg.UpdateMetadataRequest, *kmsg.ControlledShutdownRequest,

@@ -45,8 +45,8 @@ func Scripted(t *testing.T, c Case, files map[string]string, answer func(req kms
 }
 
 // answerKafkasClient answers requests that only Kafka's client sends: one for the cluster, from the
-// metadata of the script, and one for new groups, which a broker without KRaft does not support. The
-// client sends DescribeGroups then.
+// metadata of the script, and one for new groups, which a broker without KRaft does not support.
+// The client then sends DescribeGroups.
 func answerKafkasClient(req kmsg.Request, answer func(req kmsg.Request) kmsg.Response) kmsg.Response {
 	switch req := req.(type) {
 	case *kmsg.DescribeClusterRequest:

@@ -1,6 +1,6 @@
 // Package toolreplay tests the tools without a JVM and without a broker. A tool runs in the process
-// of the test against a peer that answers its requests as a real broker answered them once, and
-// must print what the real tool printed then.
+// of the test against a peer that answers its requests as a real broker once did, and must print
+// what the real tool printed then.
 //
 // The recordings are in the folder testdata of each package of tools. To record those of a package
 // again, which needs Java, run

@@ -166,8 +166,8 @@ func (s *Server) multi(session int64, in *reader, out *writer) error {
 	return err
 }
 
-// setWatches sets the watches of a client that has connected again, or fires those whose nodes have
-// changed meanwhile.
+// setWatches sets the watches of a client that has reconnected, or fires those whose nodes have
+// changed in the meantime.
 func (s *Server) setWatches(session int64, in *reader) error {
 	in.int64() // last transaction; see respond
 	since := s.sessions[session].since

@@ -123,8 +123,8 @@ func (s *Server) Expire() {
 	}
 }
 
-// SetDown makes the server close all connections and refuse new ones, or serve again. Sessions
-// time out meanwhile.
+// SetDown makes the server close all connections and refuse new ones, or serve again. While it is
+// down, sessions can time out.
 func (s *Server) SetDown(down bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -12,8 +12,8 @@ type session struct {
 	ephemerals map[string]bool
 }
 
-// Open opens a session and returns its id. The session is due if Heard is not called for timeoutMs
-// milliseconds.
+// Open opens a session and returns its id. The session becomes due if Heard is not called for
+// timeoutMs milliseconds.
 func (t *Tree) Open(nowMs, timeoutMs int64) (id int64) {
 	t.zxid++
 	t.lastID++
@@ -31,8 +31,8 @@ func (t *Tree) Heard(id, nowMs int64) error {
 	return nil
 }
 
-// Due returns the ids of the sessions whose clients have not been heard for the session timeout, in
-// ascending order. The sessions are open until End.
+// Due returns the ids of the sessions whose clients have not been heard from for the session
+// timeout, in ascending order. The sessions stay open until End is called.
 func (t *Tree) Due(nowMs int64) []int64 {
 	var due []int64
 	for _, id := range slices.Sorted(maps.Keys(t.sessions)) {

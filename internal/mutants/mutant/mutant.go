@@ -17,7 +17,7 @@ var (
 	reached = map[int]bool{}
 )
 
-// On reports whether mutant id is on, which is the one that the environment variable
+// On reports whether mutant id is on: whether it is the one that the environment variable
 // MONEDULA_MUTANT names. If MONEDULA_MUTANT_TRACE names a file, the first call with each id appends
 // it to the file.
 func On(id int) bool {
