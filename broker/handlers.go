@@ -3,7 +3,7 @@ package broker
 import (
 	"github.com/monedula/monedula/admin"
 	"github.com/monedula/monedula/broker/api"
-	"github.com/monedula/monedula/group"
+	"github.com/monedula/monedula/coordinator"
 	"github.com/monedula/monedula/metadata"
 )
 
@@ -88,7 +88,7 @@ func (b *Broker) handlers() *api.Registry {
 // transactionPartition returns the partition of the transaction log to which a transactional id
 // belongs.
 func (b *Broker) transactionPartition(id string) int32 {
-	return group.HashPartition(id, b.transactionPartitions)
+	return coordinator.HashPartition(id, b.transactionPartitions)
 }
 
 // administration returns the administration of topics and configurations on behalf of clients.

@@ -11,10 +11,10 @@ import (
 // If stable is set, a partition whose offset is being committed is answered with
 // UNSTABLE_OFFSET_COMMIT (KIP-447). A group that does not exist has no offsets.
 func (c *Coordinator) Fetch(group string, partitions []TopicPartition, stable bool) ([]Fetched, protocol.ErrorCode) {
-	if code := c.checkGroup(group, true); code != protocol.None {
+	e, code := c.lookup(group, true)
+	if code != protocol.None {
 		return nil, code
 	}
-	e := c.find(group)
 	if e == nil {
 		return fetchNothing(partitions), protocol.None
 	}
@@ -44,10 +44,10 @@ type MemberDescription struct {
 
 // Describe describes a group. A group that does not exist is Dead.
 func (c *Coordinator) Describe(group string) (Description, protocol.ErrorCode) {
-	if code := c.checkGroup(group, true); code != protocol.None {
+	e, code := c.lookup(group, true)
+	if code != protocol.None {
 		return Description{}, code
 	}
-	e := c.find(group)
 	if e == nil {
 		return Description{State: Dead.String()}, protocol.None
 	}
@@ -83,21 +83,17 @@ const groupType = "classic"
 // does not matter, and an empty filter matches all. If partitions are being loaded, List returns
 // COORDINATOR_LOAD_IN_PROGRESS together with the groups that are loaded.
 func (c *Coordinator) List(states, types []string) ([]Overview, protocol.ErrorCode) {
-	if !c.active.Load() {
+	if !c.rt.Active() {
 		return nil, protocol.CoordinatorNotAvailable
 	}
+	groups, loading := c.rt.All()
 	code := protocol.None
-	for i := range c.partitions {
-		p := &c.partitions[i]
-		p.mu.Lock()
-		if p.ownership == loading {
-			code = protocol.CoordinatorLoadInProgress
-		}
-		p.mu.Unlock()
+	if loading {
+		code = protocol.CoordinatorLoadInProgress
 	}
 	inStates, inTypes := filterOf(states), filterOf(types)
 	list := []Overview{}
-	for _, e := range c.entries() {
+	for _, e := range groups {
 		shown := e.shown.Load()
 		o := Overview{ID: e.group.ID, ProtocolType: shown.protocolType, State: shown.state.String(), Type: groupType}
 		if inStates(o.State) && inTypes(o.Type) {
@@ -119,10 +115,10 @@ func filterOf(wanted []string) func(value string) bool {
 
 // Delete deletes a group that has no members, and its offsets.
 func (c *Coordinator) Delete(group string) protocol.ErrorCode {
-	if code := c.checkGroup(group, true); code != protocol.None {
+	e, code := c.lookup(group, true)
+	if code != protocol.None {
 		return code
 	}
-	e := c.find(group)
 	if e == nil {
 		return protocol.GroupIDNotFound
 	}
@@ -145,10 +141,10 @@ func (c *Coordinator) Delete(group string) protocol.ErrorCode {
 // DeleteOffsets deletes committed offsets. It returns a code for each partition, or one for the
 // whole request.
 func (c *Coordinator) DeleteOffsets(group string, partitions []TopicPartition) (codes []protocol.ErrorCode, code protocol.ErrorCode) {
-	if code := c.checkGroup(group, false); code != protocol.None {
+	e, code := c.lookup(group, false)
+	if code != protocol.None {
 		return nil, code
 	}
-	e := c.find(group)
 	if e == nil {
 		return nil, protocol.GroupIDNotFound
 	}

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/monedula/monedula/internal/topictest"
 	"github.com/monedula/monedula/protocol"
 )
 
@@ -13,7 +14,7 @@ import (
 // common protocol is selected.
 func TestAStableGroupIsDescribedWithItsAssignment(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, _ := leading(t, newFakeTopic(), testOptions())
+		c, _ := leading(t, topictest.New(), testOptions())
 		defer c.Stop()
 		id := member(t, c, "g")
 		d, code := c.Describe("g")
@@ -41,7 +42,7 @@ func TestAStableGroupIsDescribedWithItsAssignment(t *testing.T) {
 
 func TestOffsetsOfSubscribedTopicsAreKeptAndOthersDeleted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, _ := leading(t, newFakeTopic(), testOptions())
+		c, _ := leading(t, topictest.New(), testOptions())
 		defer c.Stop()
 		id := member(t, c, "g") // subscribed to t
 		c.Commit("g", CommitRequest{MemberID: id, Generation: 1, Commits: []Commit{commitOf("t", 0, 5), commitOf("u", 0, 6), commitOf("u", 1, 7)}})
@@ -69,14 +70,14 @@ func TestASyncWaitsUntilItsRecordIsReplicated(t *testing.T) {
 	}{"replicated": {true, protocol.None}, "never": {false, protocol.RebalanceInProgress}} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				topic := newFakeTopic()
+				topic := topictest.New()
 				o := testOptions()
 				c, _ := leading(t, topic, o)
 				defer c.Stop()
 				joined := c.Join("g", joinAs("a"), nil)
-				topic.mu.Lock()
-				topic.hold = make(chan struct{})
-				topic.mu.Unlock()
+				topic.Lock()
+				topic.Hold = make(chan struct{})
+				topic.Unlock()
 				answer := make(chan SyncResult, 1)
 				began := time.Now()
 				go func() {
@@ -87,7 +88,7 @@ func TestASyncWaitsUntilItsRecordIsReplicated(t *testing.T) {
 					t.Fatalf("before its record is replicated: %+v", <-answer)
 				}
 				if want.replicated {
-					close(topic.hold)
+					close(topic.Hold)
 				}
 				if got := <-answer; got.Err != want.code || want.replicated != (string(got.Assignment) == "A") {
 					t.Errorf("%s %q", got.Err.Name(), got.Assignment)

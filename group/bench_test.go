@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/internal/topictest"
 	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/replication"
 	"github.com/monedula/monedula/storage"
@@ -17,7 +18,7 @@ import (
 // BenchmarkLoad reads a partition with 100,000 commits of 100 groups.
 func BenchmarkLoad(b *testing.B) {
 	const commits = 100_000
-	topic := newFakeTopic()
+	topic := topictest.New()
 	f := formats{3, 3}
 	var log []byte
 	for i := range commits {
@@ -34,13 +35,16 @@ func BenchmarkLoad(b *testing.B) {
 		}
 		log = append(log, set...)
 	}
-	topic.logs[0], topic.ends[0] = log, commits
+	topic.Logs[0], topic.Ends[0] = log, commits
 	b.SetBytes(int64(len(log)))
 	b.ReportAllocs()
 	for b.Loop() {
 		l := newLoader(0, Rules{MaxSize: 1}, b.Logf, b.Errorf)
-		if _, err := l.apply(log, 0); err != nil {
-			b.Fatal(err)
+		for batch, err := range record.Batches(log) {
+			if err != nil {
+				b.Fatal(err)
+			}
+			l.Apply(batch)
 		}
 		if n := len(l.finish(time.Now())); n != 100 {
 			b.Fatal(n)
@@ -50,7 +54,7 @@ func BenchmarkLoad(b *testing.B) {
 }
 
 // discardTopic accepts every append and stores nothing.
-type discardTopic struct{ *fakeTopic }
+type discardTopic struct{ *topictest.Topic }
 
 func (discardTopic) Append(int32, []byte, *storage.Verification, int16) (replication.Written, error) {
 	return replication.Written{End: 1}, nil
@@ -62,7 +66,7 @@ func (discardTopic) Verify(*replication.Transaction, <-chan struct{}) (*storage.
 
 // BenchmarkCommit commits one partition's offset for a member.
 func BenchmarkCommit(b *testing.B) {
-	topic := discardTopic{newFakeTopic()}
+	topic := discardTopic{topictest.New()}
 	c := NewCoordinator(Config{Options: testOptions(), Topic: topic, Logger: kafkalog.Discard()})
 	c.Start()
 	defer c.Stop()
@@ -90,7 +94,7 @@ func BenchmarkGroupHeap(b *testing.B) {
 	}
 	subscription := append([]byte{0, 0, 0, 0, 0, 1, 0, 4}, "load\xff\xff\xff\xff"...)
 	for b.Loop() {
-		c := NewCoordinator(Config{Options: opts, Topic: discardTopic{newFakeTopic()}, Logger: kafkalog.Discard()})
+		c := NewCoordinator(Config{Options: opts, Topic: discardTopic{topictest.New()}, Logger: kafkalog.Discard()})
 		c.Start()
 		c.BecameLeader(TopicPartition{Topic: TopicName}, 0)
 		awaitLoaded(c)

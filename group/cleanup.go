@@ -7,20 +7,6 @@ import (
 	"github.com/monedula/monedula/record"
 )
 
-// cleanRegularly calls Clean every offsets.retention.check.interval.ms until Stop is called.
-func (c *Coordinator) cleanRegularly() {
-	ticker := time.NewTicker(max(c.opts.RetentionCheck, time.Millisecond))
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ticker.C:
-			c.Clean()
-		case <-c.done:
-			return
-		}
-	}
-}
-
 // Clean removes expired offsets, and the groups without members that have no offsets left.
 func (c *Coordinator) Clean() {
 	began := time.Now()
@@ -44,13 +30,14 @@ type deletion struct {
 // starts.
 func (c *Coordinator) PartitionsDeleted(partitions []TopicPartition) {
 	removed := &atomic.Int64{}
-	for _, e := range c.entries() {
+	groups, _ := c.rt.All()
+	for _, e := range groups {
 		d := &deletion{partitions: partitions, removed: removed}
 		for d.next = e.deleted.Load(); !e.deleted.CompareAndSwap(d.next, d); {
 			d.next = e.deleted.Load()
 		}
 	}
-	c.spawn(func() {
+	c.rt.Go(func() {
 		c.removeOffsets(func(*Group) []TopicPartition { return nil })
 		c.infof("Removed %d offsets associated with deleted partitions: %v.", removed.Load(), partitions)
 	})
@@ -74,7 +61,8 @@ func (c *Coordinator) removeDeleted(e *entry) {
 // removed offsets.
 func (c *Coordinator) removeOffsets(choose func(*Group) []TopicPartition) int {
 	n := 0
-	for _, e := range c.entries() {
+	groups, _ := c.rt.All()
+	for _, e := range groups {
 		c.lock(e)
 		if e.group.state != Dead {
 			removed := choose(e.group)
@@ -102,7 +90,7 @@ func (c *Coordinator) bury(e *entry, removed []TopicPartition) {
 		keys = append(keys, appendOffsetKey(nil, g.ID, p))
 	}
 	if g.state == Dead {
-		c.forget(e)
+		c.rt.Remove(g.ID, e)
 		if g.generation > 0 { // otherwise it has no record
 			keys = append(keys, appendGroupKey(nil, g.ID))
 		}

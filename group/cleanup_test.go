@@ -5,6 +5,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/monedula/monedula/internal/topictest"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 )
@@ -13,7 +14,7 @@ import (
 // log refuses a batch above max.message.bytes.
 func TestManyTombstonesAreAppendedInSeveralBatches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		topic := newFakeTopic()
+		topic := topictest.New()
 		c, _ := leading(t, topic, testOptions())
 		defer c.Stop()
 		const partitions, name = 3000, 249
@@ -22,12 +23,12 @@ func TestManyTombstonesAreAppendedInSeveralBatches(t *testing.T) {
 			commits = append(commits, commitOf(strings.Repeat("t", name), i, 5))
 		}
 		c.Commit("g", CommitRequest{Generation: -1, Commits: commits})
-		written := len(topic.logs[0])
+		written := len(topic.Logs[0])
 		if code := c.Delete("g"); code != protocol.None {
 			t.Fatal(code)
 		}
 		tombstones := 0
-		for b, err := range record.Batches(topic.logs[0][written:]) {
+		for b, err := range record.Batches(topic.Logs[0][written:]) {
 			if err != nil {
 				t.Fatal(err)
 			}

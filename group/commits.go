@@ -43,10 +43,10 @@ func (c *Coordinator) Commit(group string, req CommitRequest) []protocol.ErrorCo
 		}
 		return codes
 	}
-	if code := c.checkGroup(group, req.Txn == nil); code != protocol.None {
+	e, code := c.lookup(group, req.Txn == nil)
+	if code != protocol.None {
 		return refuse(code)
 	}
-	e := c.find(group)
 	if e == nil {
 		if req.Txn == nil && req.Generation >= 0 {
 			return refuse(protocol.IllegalGeneration)
@@ -69,7 +69,7 @@ func (c *Coordinator) verify(partition int32, txn *Txn) (err error) {
 	txn.verified, err = c.topic.Verify(&replication.Transaction{
 		ID: txn.ID, ProducerID: txn.ProducerID, ProducerEpoch: txn.Epoch, Abortable: txn.Abortable,
 		Partitions: []TopicPartition{{Topic: TopicName, Partition: partition}},
-	}, c.done)
+	}, c.rt.Done())
 	return err
 }
 
@@ -94,8 +94,8 @@ func (c *Coordinator) commit(e *entry, req *CommitRequest, codes []protocol.Erro
 	}
 	written, settle, err := c.appendCommits(e, commits, req.Txn)
 	c.unlock(e)
-	if err == nil {
-		err = c.awaitReplicated(e.partition, written, c.opts.CommitTimeout)
+	if err == nil && c.opts.CommitAcks == -1 {
+		err = c.topic.AwaitReplicated(e.partition, written, c.opts.CommitTimeout, c.rt.Done())
 	}
 	c.lock(e)
 	settle(written.First, err == nil)
@@ -280,19 +280,8 @@ func (t *txnGroups) dropPartition(partition int32) {
 // must be called after the marker is in the partition's log. If the partition is being loaded it
 // waits for the load, which may have read the log before the marker was appended.
 func (c *Coordinator) TxnEnded(producerID int64, partition int32, committed bool) {
-	if partition < 0 || int(partition) >= len(c.partitions) {
+	if !c.rt.AwaitLoaded(partition) {
 		return
-	}
-	p := &c.partitions[partition]
-	p.mu.Lock()
-	wait := p.loadDone
-	p.mu.Unlock()
-	if wait != nil {
-		select {
-		case <-wait:
-		case <-c.done:
-			return
-		}
 	}
 	for _, e := range c.txns.take(producerID, partition) {
 		c.lock(e)

@@ -1,7 +1,6 @@
 package group
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/monedula/monedula/coordinator"
 	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
@@ -22,26 +22,26 @@ const TopicName = "__consumer_offsets"
 
 // OffsetsTopic is this broker's replicas of the offsets topic. It is made by Replicas.
 type OffsetsTopic interface {
-	// Append appends a batch as the partition's leader and returns its position. verified is the
-	// result of Verify, or nil.
-	Append(partition int32, batch []byte, verified *storage.Verification, acks int16) (replication.Written, error)
+	coordinator.Topic
 	// Verify asks the transaction's coordinator whether the transaction's only partition belongs
 	// to it, unless the transaction is already open in the partition's log (KIP-890). Its error
 	// is the code of the refusal.
 	Verify(t *replication.Transaction, done <-chan struct{}) (*storage.Verification, error)
-	// AwaitReplicated blocks until the batch of Append is on all in-sync replicas. It fails with
-	// REQUEST_TIMED_OUT after timeout or when done is closed, and with NOT_LEADER_OR_FOLLOWER if
-	// the leadership has been lost since, even if it was won again.
-	AwaitReplicated(partition int32, w replication.Written, timeout time.Duration, done <-chan struct{}) error
-	// Log returns the log of a partition, or nil if this broker does not lead it.
-	Log(partition int32) Log
 }
 
-// Log is a log of which groups are loaded.
-type Log interface {
-	Read(storage.Read) (storage.Data, error)
-	Offsets() storage.Offsets
+// Replicas returns the replicas of the offsets topic that a replication.Manager hosts. manager is
+// called only when a partition is used.
+func Replicas(manager func() *replication.Manager) OffsetsTopic {
+	return replicas{coordinator.Replicas{TopicName: TopicName, Manager: manager}}
 }
+
+type replicas struct{ coordinator.Replicas }
+
+func (r replicas) Verify(t *replication.Transaction, done <-chan struct{}) (*storage.Verification, error) {
+	return r.Manager().VerifyTransaction(t, done)
+}
+
+var _ replication.LeadershipListener = (*Coordinator)(nil)
 
 // Config is what a Coordinator needs.
 type Config struct {
@@ -60,58 +60,20 @@ type Coordinator struct {
 	log     *logrus.Entry
 	logMeta *logrus.Entry
 
-	partitions []partition
-	timers     timers
-	loads      chan struct{} // one slot for each partition that may be read at the same time
-	txns       txnGroups
-	counts     counts
-
-	active atomic.Bool
-	done   chan struct{} // closed by Stop
-
-	life    sync.Mutex // a leaf; guards stopped, and wg against Stop
-	stopped bool
-	wg      sync.WaitGroup
+	rt     *coordinator.Runtime[entry]
+	timers *coordinator.Timers[*entry]
+	txns   txnGroups
+	counts counts
 }
-
-// spawn runs work in a goroutine for which Stop waits. It does nothing and returns false once Stop
-// has been called.
-func (c *Coordinator) spawn(work func()) bool {
-	c.life.Lock()
-	defer c.life.Unlock()
-	if !c.stopped {
-		c.wg.Go(work)
-	}
-	return !c.stopped
-}
-
-// partition is one partition of the offsets topic.
-type partition struct {
-	mu        sync.Mutex
-	epoch     metadata.LeaderEpoch // the latest known leader epoch; -1: none
-	ownership ownership
-	groups    map[string]*entry
-	loadDone  chan struct{} // closed when the running load has ended; nil: no load runs
-}
-
-// ownership describes whether this broker coordinates a partition's groups.
-type ownership int8
-
-const (
-	notOwned ownership = iota
-	loading
-	owned
-)
 
 // entry is a group with its lock.
 type entry struct {
 	partition int32
 
-	mu    sync.Mutex // guards group and alarm; taken by Coordinator.lock
+	mu    sync.Mutex // guards group, and the use of Alarm; taken by Coordinator.lock
 	group *Group
-	alarm time.Duration // when the timer fires, since timers.began; noAlarm: never
 
-	timer timer // guarded by timers.mu
+	coordinator.Alarm
 
 	// shown describes the group as of the last unlock, for readers that must not wait for mu,
 	// which is held while records are appended.
@@ -154,23 +116,18 @@ func (c *Coordinator) unlock(e *entry) {
 	e.mu.Unlock()
 }
 
-// noAlarm is the alarm of an entry without a timer.
-const noAlarm time.Duration = 0
-
 // NewCoordinator returns a coordinator without groups. It refuses requests until Start is called.
 func NewCoordinator(cfg Config) *Coordinator {
 	c := &Coordinator{
 		opts: cfg.Options, topic: cfg.Topic, formats: formatsOf(cfg.Options.IBP),
-		log:        kafkalog.For(cfg.Logger, "kafka.coordinator.group.GroupCoordinator"),
-		logMeta:    kafkalog.For(cfg.Logger, "kafka.coordinator.group.GroupMetadataManager"),
-		partitions: make([]partition, max(cfg.Options.Partitions, 1)),
-		loads:      make(chan struct{}, max(cfg.Options.ParallelLoads, 1)),
-		done:       make(chan struct{}),
+		log:     kafkalog.For(cfg.Logger, "kafka.coordinator.group.GroupCoordinator"),
+		logMeta: kafkalog.For(cfg.Logger, "kafka.coordinator.group.GroupMetadataManager"),
+		timers:  coordinator.NewTimers[*entry](),
 	}
-	for i := range c.partitions {
-		c.partitions[i].epoch = -1
-	}
-	c.timers.init()
+	c.rt = coordinator.New(coordinator.Config[entry]{
+		TopicName: TopicName, Partitions: cfg.Options.Partitions, Topic: cfg.Topic,
+		ParallelLoads: cfg.Options.ParallelLoads, LoadBuffer: cfg.Options.LoadBuffer, NewLoad: c.newLoad,
+	})
 	return c
 }
 
@@ -178,9 +135,9 @@ func NewCoordinator(cfg Config) *Coordinator {
 func (c *Coordinator) Start() {
 	c.infof("Starting up.")
 	// Each group gets its own goroutine, which may wait for its lock while a disk is slow.
-	c.spawn(func() { c.timers.run(c.done, func(e *entry) { c.spawn(func() { c.expire(e) }) }) })
-	c.spawn(c.cleanRegularly)
-	c.active.Store(true)
+	c.rt.Go(func() { c.timers.Run(c.rt.Done(), func(e *entry) { c.rt.Go(func() { c.expire(e) }) }) })
+	c.rt.Every(c.opts.RetentionCheck, c.Clean)
+	c.rt.Start()
 	c.infof("Startup complete.")
 }
 
@@ -188,12 +145,7 @@ func (c *Coordinator) Start() {
 // does not end Join and Sync, which wait until their done channel is closed.
 func (c *Coordinator) Stop() {
 	c.infof("Shutting down.")
-	c.active.Store(false)
-	c.life.Lock()
-	c.stopped = true
-	c.life.Unlock()
-	close(c.done)
-	c.wg.Wait()
+	c.rt.Stop()
 	c.infof("Shutdown complete.")
 }
 
@@ -206,79 +158,24 @@ func (c *Coordinator) metaInfof(format string, args ...any) {
 }
 
 // PartitionFor returns the partition of the offsets topic that stores the group.
-func (c *Coordinator) PartitionFor(group string) int32 {
-	return HashPartition(group, int32(len(c.partitions)))
-}
+func (c *Coordinator) PartitionFor(group string) int32 { return c.rt.PartitionFor(group) }
 
-// checkGroup returns the code with which every request for the group must be refused now, or None.
-// mayBeEmpty is set if the API accepts the group id "".
-func (c *Coordinator) checkGroup(group string, mayBeEmpty bool) protocol.ErrorCode {
+// lookup returns the group's entry, or nil if it does not exist, and the code with which a request
+// for the group must be refused now, or None. mayBeEmpty is set if the API accepts the group id "".
+func (c *Coordinator) lookup(group string, mayBeEmpty bool) (*entry, protocol.ErrorCode) {
 	if group == "" && !mayBeEmpty {
-		return protocol.InvalidGroupID
+		return nil, protocol.InvalidGroupID
 	}
-	if !c.active.Load() {
-		return protocol.CoordinatorNotAvailable
-	}
-	p := &c.partitions[c.PartitionFor(group)]
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	switch p.ownership {
-	case loading:
-		return protocol.CoordinatorLoadInProgress
-	case notOwned:
-		return protocol.NotCoordinator
-	}
-	return protocol.None
-}
-
-// find returns the group's entry, or nil if it does not exist.
-func (c *Coordinator) find(group string) *entry {
-	p := &c.partitions[c.PartitionFor(group)]
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.groups[group]
+	return c.rt.Lookup(group)
 }
 
 // findOrCreate returns the group's entry and creates it if it does not exist. It returns nil if the
 // broker no longer owns the partition.
 func (c *Coordinator) findOrCreate(group string) *entry {
-	index := c.PartitionFor(group)
-	p := &c.partitions[index]
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.ownership != owned {
-		return nil
-	}
-	e := p.groups[group]
-	if e == nil {
-		e = newEntry(index, New(strings.Clone(group), c.opts.Rules, time.Now()))
-		p.groups[e.group.ID] = e
-	}
-	return e
-}
-
-// forget removes a dead group. The caller may hold e.mu.
-func (c *Coordinator) forget(e *entry) {
-	p := &c.partitions[e.partition]
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.groups[e.group.ID] == e {
-		delete(p.groups, e.group.ID)
-	}
-}
-
-// entries returns all groups.
-func (c *Coordinator) entries() []*entry {
-	var all []*entry
-	for i := range c.partitions {
-		p := &c.partitions[i]
-		p.mu.Lock()
-		for _, e := range p.groups {
-			all = append(all, e)
-		}
-		p.mu.Unlock()
-	}
-	return all
+	return c.rt.FindOrCreate(group, func(partition int32, _ metadata.LeaderEpoch) (string, *entry) {
+		g := New(strings.Clone(group), c.opts.Rules, time.Now())
+		return g.ID, newEntry(partition, g)
+	})
 }
 
 // step makes one step of a group and carries out its effects.
@@ -296,22 +193,15 @@ func (c *Coordinator) step(e *entry, do func(g *Group, now time.Time) *Effects) 
 
 // arm sets the timer to the group's next deadline. The caller must hold e.mu.
 func (c *Coordinator) arm(e *entry) {
-	deadline, any := e.group.Deadline()
-	if !any {
-		return
+	if deadline, any := e.group.Deadline(); any {
+		c.timers.Arm(e, deadline)
 	}
-	at := max(deadline.Sub(c.timers.began), noAlarm+1)
-	if e.alarm != noAlarm && at >= e.alarm {
-		return
-	}
-	e.alarm = at
-	c.timers.set(e, at)
 }
 
 // expire handles the deadlines of a group that are due. It is called by the timer.
 func (c *Coordinator) expire(e *entry) {
 	c.step(e, func(g *Group, now time.Time) *Effects {
-		e.alarm = noAlarm
+		e.Fired()
 		return g.Expire(now)
 	})
 }
@@ -371,26 +261,17 @@ func (c *Coordinator) appendStore(e *entry, effects *Effects) *storing {
 	return nil
 }
 
-// awaitStored passes the outcome to the group when its record is on all in-sync replicas: at once
-// if it already is, else from another goroutine.
+// awaitStored passes the outcome to the group when its record is on all in-sync replicas.
 func (c *Coordinator) awaitStored(e *entry, s *storing) {
-	err := c.awaitReplicated(e.partition, s.written, 0)
-	if !errors.Is(err, protocol.RequestTimedOut) {
-		c.stored(e, s, err)
+	if c.opts.CommitAcks != -1 {
+		c.stored(e, s, nil)
 		return
 	}
-	c.spawn(func() { c.stored(e, s, c.awaitReplicated(e.partition, s.written, c.opts.CommitTimeout)) })
+	c.rt.AfterReplicated(e.partition, s.written, c.opts.CommitTimeout, func(err error) { c.stored(e, s, err) })
 }
 
 func (c *Coordinator) stored(e *entry, s *storing, err error) {
 	c.step(e, func(g *Group, now time.Time) *Effects { return g.Stored(now, s.store, c.storeError(e, err)) })
-}
-
-func (c *Coordinator) awaitReplicated(partition int32, w replication.Written, timeout time.Duration) error {
-	if c.opts.CommitAcks != -1 {
-		return nil
-	}
-	return c.topic.AwaitReplicated(partition, w, timeout, c.done)
 }
 
 // storeError returns the code for members if appending a group's record failed with err.

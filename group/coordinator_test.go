@@ -15,127 +15,15 @@ import (
 	"github.com/sirupsen/logrus"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/coordinator"
 	"github.com/monedula/monedula/internal/golden"
 	"github.com/monedula/monedula/internal/kafkalog"
-	"github.com/monedula/monedula/internal/vfs"
+	"github.com/monedula/monedula/internal/topictest"
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
-	"github.com/monedula/monedula/replication"
 	"github.com/monedula/monedula/settings"
-	"github.com/monedula/monedula/storage"
 )
-
-// fakeTopic is an offsets topic in memory: a log for each partition.
-type fakeTopic struct {
-	mu         sync.Mutex
-	logs       map[int32][]byte // concatenated batches
-	ends       map[int32]record.Offset
-	appendErr  error
-	refusal    error                   // returned by Verify
-	replicated error                   // returned by AwaitReplicated
-	hold       chan struct{}           // if not nil, AwaitReplicated waits until it is closed
-	reading    chan struct{}           // if not nil, reads wait until it is closed
-	stalled    map[int32]chan struct{} // by partition: appends wait until it is closed
-}
-
-func newFakeTopic() *fakeTopic {
-	return &fakeTopic{logs: map[int32][]byte{}, ends: map[int32]record.Offset{}}
-}
-
-func (f *fakeTopic) Verify(*replication.Transaction, <-chan struct{}) (*storage.Verification, error) {
-	return nil, f.refusal
-}
-
-func (f *fakeTopic) Append(partition int32, batch []byte, _ *storage.Verification, _ int16) (replication.Written, error) {
-	f.mu.Lock()
-	stalled := f.stalled[partition]
-	f.mu.Unlock()
-	if stalled != nil {
-		<-stalled
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.appendErr != nil {
-		return replication.Written{}, f.appendErr
-	}
-	first := f.ends[partition]
-	b := record.Batch(slices.Clone(batch))
-	b.SetLastOffset(first + b.LastOffset() - b.BaseOffset())
-	f.logs[partition] = append(f.logs[partition], b...)
-	f.ends[partition] = b.NextOffset()
-	return replication.Written{First: first, End: b.NextOffset()}, nil
-}
-
-func (f *fakeTopic) AwaitReplicated(_ int32, _ replication.Written, timeout time.Duration, done <-chan struct{}) error {
-	f.mu.Lock()
-	hold, err := f.hold, f.replicated
-	f.mu.Unlock()
-	if hold == nil {
-		return err
-	}
-	select {
-	case <-hold:
-		return err
-	default:
-	}
-	select {
-	case <-hold:
-		return err
-	case <-time.After(timeout):
-	case <-done:
-	}
-	return protocol.RequestTimedOut
-}
-
-func (f *fakeTopic) Log(partition int32) Log { return &fakeLog{f, partition} }
-
-type fakeLog struct {
-	f         *fakeTopic
-	partition int32
-}
-
-func (l *fakeLog) Offsets() storage.Offsets {
-	l.f.mu.Lock()
-	defer l.f.mu.Unlock()
-	return storage.Offsets{LogEnd: l.f.ends[l.partition]}
-}
-
-// Read returns about MaxBytes from the start of the batch with the offset.
-func (l *fakeLog) Read(r storage.Read) (storage.Data, error) {
-	if l.f.reading != nil {
-		<-l.f.reading
-	}
-	l.f.mu.Lock()
-	set := slices.Clone(l.f.logs[l.partition])
-	l.f.mu.Unlock()
-	at := 0
-	for rest := set; len(rest) > 0; {
-		b, next, err := record.Next(rest)
-		if err != nil || b == nil || b.NextOffset() > r.Offset {
-			break
-		}
-		at, rest = at+len(b), next
-	}
-	length := min(len(set)-at, max(int(r.MaxBytes), firstSize(set[at:])))
-	fs := vfs.NewMem()
-	file, err := fs.OpenFile("/log", os.O_RDWR|os.O_CREATE, 0o644)
-	if err != nil {
-		return storage.Data{}, err
-	}
-	if _, err := file.WriteAt(set, 0); err != nil {
-		return storage.Data{}, err
-	}
-	return storage.Data{File: file, Position: int64(at), Length: int32(length)}, nil
-}
-
-func firstSize(set []byte) int {
-	b, _, err := record.Next(set)
-	if err != nil || b == nil {
-		return len(set)
-	}
-	return len(b)
-}
 
 func testOptions() Options {
 	return Options{Partitions: 1, Rules: Rules{InitialDelay: 0, MaxSize: 1000}, MinSessionMs: 6000, MaxSessionMs: 1800000, MaxMetadata: 4096,
@@ -153,7 +41,7 @@ func mustIBP(text string) settings.IBP {
 
 // leading starts a coordinator that leads partition 0 and waits until the partition is loaded. It
 // logs to the buffer.
-func leading(t *testing.T, topic *fakeTopic, o Options) (*Coordinator, *bytes.Buffer) {
+func leading(t *testing.T, topic *topictest.Topic, o Options) (*Coordinator, *bytes.Buffer) {
 	t.Helper()
 	var lines bytes.Buffer
 	log := kafkalog.Discard()
@@ -179,14 +67,11 @@ func (s *syncWriter) Write(p []byte) (int, error) {
 
 func awaitLoaded(c *Coordinator) { awaitLoadedPartition(c, 0) }
 
-func awaitLoadedPartition(c *Coordinator, partition int32) {
-	p := &c.partitions[partition]
-	p.mu.Lock()
-	done := p.loadDone
-	p.mu.Unlock()
-	if done != nil {
-		<-done
-	}
+func awaitLoadedPartition(c *Coordinator, partition int32) { c.rt.AwaitLoaded(partition) }
+
+// readLog reads a log with a buffer of the size.
+func readLog(l *loader, log coordinator.Log, size int) error {
+	return coordinator.Read(log, size, func() bool { return true }, func(int) {}, l.Apply)
 }
 
 func joinAs(client string) JoinRequest {
@@ -228,7 +113,7 @@ func fetched(t *testing.T, c *Coordinator, group string) string {
 
 func TestStoredGroupsAndOffsetsAreLoadedAfterTheNextElection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		topic := newFakeTopic()
+		topic := topictest.New()
 		c, _ := leading(t, topic, testOptions())
 		id := member(t, c, "g")
 		if codes := c.Commit("g", CommitRequest{MemberID: id, Generation: 1, Commits: []Commit{commitOf("t", 0, 5), commitOf("t", 1, 6)}}); codes[0] != 0 || codes[1] != 0 {
@@ -270,7 +155,7 @@ func TestParkedRequestsAreSentToTheNextCoordinator(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := testOptions()
 		o.Rules.InitialDelay = time.Hour
-		c, _ := leading(t, newFakeTopic(), o)
+		c, _ := leading(t, topictest.New(), o)
 		answer := make(chan JoinResult, 1)
 		go func() { answer <- c.Join("g", joinAs("a"), nil) }()
 		synctest.Wait()
@@ -284,7 +169,7 @@ func TestParkedRequestsAreSentToTheNextCoordinator(t *testing.T) {
 
 func TestAnOldEpochChangesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, _ := leading(t, newFakeTopic(), testOptions())
+		c, _ := leading(t, topictest.New(), testOptions())
 		partition := TopicPartition{Topic: TopicName}
 		c.Resigned(partition, 5)
 		c.BecameLeader(partition, 4)
@@ -304,12 +189,12 @@ func TestAnOldEpochChangesNothing(t *testing.T) {
 
 func TestResponsesWhileGroupsAreLoading(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		topic := newFakeTopic()
+		topic := topictest.New()
 		c, _ := leading(t, topic, testOptions())
 		id := member(t, c, "g")
 		partition := TopicPartition{Topic: TopicName}
 		c.Resigned(partition, 1)
-		topic.reading = make(chan struct{})
+		topic.Reading = make(chan struct{})
 		c.BecameLeader(partition, 2)
 		synctest.Wait()
 		if got := fetched(t, c, "g"); got != "COORDINATOR_LOAD_IN_PROGRESS" {
@@ -326,7 +211,7 @@ func TestResponsesWhileGroupsAreLoading(t *testing.T) {
 		}
 		// The leadership is lost while the log is being read: what was read is dropped.
 		c.Resigned(partition, 3)
-		close(topic.reading)
+		close(topic.Reading)
 		synctest.Wait()
 		if got := fetched(t, c, "g"); got != "NOT_COORDINATOR" {
 			t.Error(got)
@@ -337,12 +222,12 @@ func TestResponsesWhileGroupsAreLoading(t *testing.T) {
 
 func TestNoLockIsHeldWhileWaitingForReplicas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		topic := newFakeTopic()
+		topic := topictest.New()
 		c, _ := leading(t, topic, testOptions())
 		id := member(t, c, "g")
-		topic.mu.Lock()
-		topic.hold = make(chan struct{})
-		topic.mu.Unlock()
+		topic.Lock()
+		topic.Hold = make(chan struct{})
+		topic.Unlock()
 		answer := make(chan []protocol.ErrorCode, 1)
 		commit := func() {
 			answer <- c.Commit("g", CommitRequest{MemberID: id, Generation: 1, Commits: []Commit{commitOf("t", 0, 5)}})
@@ -355,16 +240,16 @@ func TestNoLockIsHeldWhileWaitingForReplicas(t *testing.T) {
 		if list, _ := c.Fetch("g", []TopicPartition{{Topic: "t"}}, true); list[0].Err != protocol.UnstableOffsetCommit {
 			t.Errorf("a pending commit is %s", list[0].Err.Name())
 		}
-		close(topic.hold)
+		close(topic.Hold)
 		if codes := <-answer; codes[0] != protocol.None {
 			t.Error(codes[0].Name())
 		}
 		if got := fetched(t, c, "g"); got != "t-0=5" {
 			t.Error(got)
 		}
-		topic.mu.Lock()
-		topic.hold = make(chan struct{})
-		topic.mu.Unlock()
+		topic.Lock()
+		topic.Hold = make(chan struct{})
+		topic.Unlock()
 		go commit()
 		if codes := <-answer; codes[0] != protocol.RequestTimedOut {
 			t.Errorf("after 5 s: %s", codes[0].Name())
@@ -387,9 +272,9 @@ func TestFailedWritesAreAnsweredAsKafkaDoes(t *testing.T) {
 	} {
 		t.Run(err.Name(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				topic := newFakeTopic()
+				topic := topictest.New()
 				c, _ := leading(t, topic, testOptions())
-				topic.appendErr = err
+				topic.AppendErr = err
 				codes := c.Commit("simple", CommitRequest{Generation: -1, Commits: []Commit{commitOf("t", 0, 5)}})
 				if codes[0] != want[1] {
 					t.Errorf("a commit: %s, want %s", codes[0].Name(), want[1].Name())
@@ -407,7 +292,7 @@ func TestFailedWritesAreAnsweredAsKafkaDoes(t *testing.T) {
 
 func TestTimersRemoveSilentMembersAndExpireOffsets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		topic := newFakeTopic()
+		topic := topictest.New()
 		o := testOptions()
 		o.Retention = time.Hour
 		c, lines := leading(t, topic, o)
@@ -447,7 +332,7 @@ func TestTimersRemoveSilentMembersAndExpireOffsets(t *testing.T) {
 
 func TestOffsetsOfDeletedTopicsAreRemoved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, _ := leading(t, newFakeTopic(), testOptions())
+		c, _ := leading(t, topictest.New(), testOptions())
 		c.Commit("g", CommitRequest{Generation: -1, Commits: []Commit{commitOf("t", 0, 5), commitOf("u", 0, 5)}})
 		c.PartitionsDeleted([]TopicPartition{{Topic: "t", Partition: 0}})
 		if got := fetched(t, c, "g"); got != "u-0=5" {
@@ -458,7 +343,7 @@ func TestOffsetsOfDeletedTopicsAreRemoved(t *testing.T) {
 }
 
 // endTxn appends the marker that ends a producer's transaction to partition 0.
-func endTxn(t *testing.T, topic *fakeTopic, producer int64, kind record.ControlType) {
+func endTxn(t *testing.T, topic *topictest.Topic, producer int64, kind record.ControlType) {
 	t.Helper()
 	o := record.Defaults()
 	o.ProducerID, o.ProducerEpoch = producer, 0
@@ -473,7 +358,7 @@ func endTxn(t *testing.T, topic *fakeTopic, producer int64, kind record.ControlT
 
 func TestTransactionalOffsetsAreValidOnceTheTransactionIsCommitted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		topic := newFakeTopic()
+		topic := topictest.New()
 		c, _ := leading(t, topic, testOptions())
 		txn := func(producer int64, offset record.Offset) {
 			t.Helper()
@@ -517,7 +402,7 @@ func TestTransactionalOffsetsAreValidOnceTheTransactionIsCommitted(t *testing.T)
 // is appended.
 func TestUnverifiedTransactionalCommitsAreRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		topic := newFakeTopic()
+		topic := topictest.New()
 		c, _ := leading(t, topic, testOptions())
 		for refusal, want := range map[protocol.ErrorCode]protocol.ErrorCode{
 			protocol.TransactionAbortable:     protocol.TransactionAbortable,
@@ -527,12 +412,12 @@ func TestUnverifiedTransactionalCommitsAreRefused(t *testing.T) {
 			protocol.NetworkException:         protocol.CoordinatorLoadInProgress,
 			protocol.NotLeaderOrFollower:      protocol.NotCoordinator,
 		} {
-			topic.refusal = refusal
+			topic.Refusal = refusal
 			if codes := c.Commit("g", CommitRequest{Generation: -1, Commits: []Commit{commitOf("t", 0, 1)}, Txn: &Txn{ProducerID: 1}}); codes[0] != want {
 				t.Errorf("%s became %s, want %s", refusal.Name(), codes[0].Name(), want.Name())
 			}
 		}
-		if end := topic.ends[0]; end != 0 {
+		if end := topic.Ends[0]; end != 0 {
 			t.Errorf("%d records were appended", end)
 		}
 		c.Stop()
@@ -543,7 +428,7 @@ func TestUnverifiedTransactionalCommitsAreRefused(t *testing.T) {
 // (KIP-447) and keeps the group alive.
 func TestOffsetsOfOpenTransactionsArePending(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, _ := leading(t, newFakeTopic(), testOptions())
+		c, _ := leading(t, topictest.New(), testOptions())
 		commit := func(offset record.Offset, txn *Txn) {
 			t.Helper()
 			if codes := c.Commit("g", CommitRequest{Generation: -1, Commits: []Commit{commitOf("t", 0, offset)}, Txn: txn}); codes[0] != protocol.None {
@@ -586,7 +471,7 @@ func TestOffsetsOfOpenTransactionsArePending(t *testing.T) {
 // the end of a transaction that may never end.
 func TestNoGroupIsKeptForFailedCommits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		topic := newFakeTopic()
+		topic := topictest.New()
 		c, _ := leading(t, topic, testOptions())
 		defer c.Stop()
 		commit := func(producer int64, partition int32) protocol.ErrorCode {
@@ -595,23 +480,23 @@ func TestNoGroupIsKeptForFailedCommits(t *testing.T) {
 		if code := commit(1, 0); code != protocol.None {
 			t.Fatal(code.Name())
 		}
-		topic.appendErr = protocol.NotEnoughReplicas
+		topic.AppendErr = protocol.NotEnoughReplicas
 		for _, producer := range []int64{1, 2} {
 			if code := commit(producer, 1); code != protocol.CoordinatorNotAvailable {
 				t.Fatal(code.Name())
 			}
 		}
-		topic.appendErr = nil
+		topic.AppendErr = nil
 		if n := len(c.txns.groups); n != 1 || len(c.txns.groups[1]) != 1 {
 			t.Errorf("groups are kept for %d producers, want only for the one whose commit did not fail", n)
 		}
 		partition := TopicPartition{Topic: TopicName}
 		c.Resigned(partition, 1)
-		topic.reading = make(chan struct{})
+		topic.Reading = make(chan struct{})
 		c.BecameLeader(partition, 2)
 		synctest.Wait()
 		c.Resigned(partition, 3)
-		close(topic.reading)
+		close(topic.Reading)
 		synctest.Wait()
 		if n := len(c.txns.groups); n != 0 {
 			t.Errorf("after the loss of the leadership groups are kept for %d producers", n)
@@ -628,7 +513,7 @@ func TestNoGroupIsKeptForFailedCommits(t *testing.T) {
 // An offsets topic that is deleted and created again starts with leader epoch 0.
 func TestARecreatedOffsetsTopicIsCoordinated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, _ := leading(t, newFakeTopic(), testOptions())
+		c, _ := leading(t, topictest.New(), testOptions())
 		defer c.Stop()
 		partition := TopicPartition{Topic: TopicName}
 		c.Resigned(partition, 7)
@@ -648,7 +533,7 @@ func TestARecreatedOffsetsTopicIsCoordinated(t *testing.T) {
 // of other partitions.
 func TestASlowAppendBlocksItsGroupOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		topic := newFakeTopic()
+		topic := topictest.New()
 		o := testOptions()
 		o.Partitions = 2
 		c, _ := leading(t, topic, o)
@@ -663,9 +548,9 @@ func TestASlowAppendBlocksItsGroupOnly(t *testing.T) {
 		}
 		member(t, c, other)
 		stall := make(chan struct{})
-		topic.mu.Lock()
-		topic.stalled = map[int32]chan struct{}{c.PartitionFor(slow): stall}
-		topic.mu.Unlock()
+		topic.Lock()
+		topic.Stalled = map[int32]chan struct{}{c.PartitionFor(slow): stall}
+		topic.Unlock()
 		go c.Commit(slow, CommitRequest{Generation: -1, Commits: []Commit{commitOf("deleted", 1, 6), commitOf("kept", 1, 6)}})
 		synctest.Wait()
 		if list, code := c.List(nil, nil); len(list) != 2 || code != protocol.None {
@@ -714,7 +599,7 @@ func TestAnEarlierDeadlineIsMet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := testOptions()
 		o.Rules.InitialDelay = 3 * time.Second
-		c, _ := leading(t, newFakeTopic(), o)
+		c, _ := leading(t, topictest.New(), o)
 		defer c.Stop()
 		pending := joinAs("p")
 		pending.IDFirst, pending.SessionTimeoutMs = true, 45000
@@ -730,7 +615,7 @@ func TestAnEarlierDeadlineIsMet(t *testing.T) {
 
 func TestSessionTimeoutsHaveLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, _ := leading(t, newFakeTopic(), testOptions())
+		c, _ := leading(t, topictest.New(), testOptions())
 		defer c.Stop()
 		for ms, want := range map[int32]protocol.ErrorCode{5999: protocol.InvalidSessionTimeout, 6000: protocol.None, 1800000: protocol.None, 1800001: protocol.InvalidSessionTimeout} {
 			req := joinAs("a")
@@ -746,7 +631,7 @@ func TestSessionTimeoutsHaveLimits(t *testing.T) {
 // plain commit between the two is newer.
 func TestAPlainCommitAfterATransactionalOneIsValidAfterLoading(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		topic := newFakeTopic()
+		topic := topictest.New()
 		c, _ := leading(t, topic, testOptions())
 		defer c.Stop()
 		commits := []CommitRequest{
@@ -770,7 +655,7 @@ func TestAPlainCommitAfterATransactionalOneIsValidAfterLoading(t *testing.T) {
 
 func TestNoGroupIsCreatedInAPartitionThatIsNotOwned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, _ := leading(t, newFakeTopic(), testOptions())
+		c, _ := leading(t, topictest.New(), testOptions())
 		c.Resigned(TopicPartition{Topic: TopicName}, 1)
 		if e := c.findOrCreate("g"); e != nil {
 			t.Error("a group was created in a partition that another broker leads")
@@ -784,7 +669,7 @@ func TestNoGroupIsCreatedInAPartitionThatIsNotOwned(t *testing.T) {
 
 func TestOnlyTheCoordinatorDeletesAGroup(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, _ := leading(t, newFakeTopic(), testOptions())
+		c, _ := leading(t, topictest.New(), testOptions())
 		defer c.Stop()
 		c.Resigned(TopicPartition{Topic: TopicName}, 1)
 		if code := c.Delete("g"); code != protocol.NotCoordinator {
@@ -797,12 +682,12 @@ func TestOnlyTheCoordinatorDeletesAGroup(t *testing.T) {
 func TestCommitsWaitForTheConfiguredAcks(t *testing.T) {
 	for acks, want := range map[int16]protocol.ErrorCode{-1: protocol.RequestTimedOut, 1: protocol.None} {
 		synctest.Test(t, func(t *testing.T) {
-			topic := newFakeTopic()
+			topic := topictest.New()
 			o := testOptions()
 			o.CommitAcks = acks
 			c, _ := leading(t, topic, o)
 			defer c.Stop()
-			topic.hold = make(chan struct{})
+			topic.Hold = make(chan struct{})
 			if code := c.Commit("g", CommitRequest{Generation: -1, Commits: []Commit{commitOf("t", 0, 1)}})[0]; code != want {
 				t.Errorf("acks %d: %s, want %s", acks, code.Name(), want.Name())
 			}
@@ -814,7 +699,7 @@ func TestCommitsWaitForTheConfiguredAcks(t *testing.T) {
 func TestMetadataMayBeAsLongAsConfigured(t *testing.T) {
 	o := testOptions()
 	o.MaxMetadata = 4
-	c := NewCoordinator(Config{Options: o, Topic: newFakeTopic(), Logger: kafkalog.Discard()})
+	c := NewCoordinator(Config{Options: o, Topic: topictest.New(), Logger: kafkalog.Discard()})
 	for metadata, long := range map[string]bool{"": false, "abcd": false, "abcde": true, "\u00e4\u00e4\u00e4\u00e4": false, "\u00e4\u00e4\u00e4\u00e4\u00e4": true, "\U0001f600\U0001f600": false, "\U0001f600\U0001f600x": true} {
 		if got := c.TooLong(metadata); got != long {
 			t.Errorf("%q is too long: %v", metadata, got)
@@ -827,7 +712,7 @@ func TestTooLongMetadataIsNotCommitted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := testOptions()
 		o.MaxMetadata = 4
-		c, _ := leading(t, newFakeTopic(), o)
+		c, _ := leading(t, topictest.New(), o)
 		defer c.Stop()
 		long := commitOf("t", 0, 1)
 		long.Offset.Metadata = "abcde"
@@ -849,17 +734,17 @@ func TestTheGoldenOffsetsTopicLoads(t *testing.T) {
 	}
 	var want string
 	for _, size := range []int{1, 100, 500, 5 << 20} {
-		topic := newFakeTopic()
-		topic.logs[0] = set
+		topic := topictest.New()
+		topic.Logs[0] = set
 		for rest := set; len(rest) > 0; {
 			b, next, err := record.Next(rest)
 			if err != nil {
 				t.Fatal(err)
 			}
-			topic.ends[0], rest = b.NextOffset(), next
+			topic.Ends[0], rest = b.NextOffset(), next
 		}
 		l := newLoader(0, Rules{MaxSize: 10}, t.Logf, t.Errorf)
-		if err := l.read(topic.Log(0), size, func() bool { return true }); err != nil {
+		if err := readLog(l, topic.Log(0), size); err != nil {
 			t.Fatal(err)
 		}
 		var texts []string
@@ -885,7 +770,7 @@ func TestTheGoldenOffsetsTopicLoads(t *testing.T) {
 }
 
 func TestDamagedRecordsAreSkippedAndNamed(t *testing.T) {
-	topic := newFakeTopic()
+	topic := topictest.New()
 	good := func(partition int32) keyValue {
 		return keyValue{appendOffsetKey(nil, "g", TopicPartition{Topic: "t", Partition: partition}), formats{3, 3}.appendOffset(nil, &CommittedOffset{Offset: 5, ExpiresMs: -1})}
 	}
@@ -919,7 +804,7 @@ func TestDamagedRecordsAreSkippedAndNamed(t *testing.T) {
 	var errs, warnings []string
 	l := newLoader(0, Rules{MaxSize: 10}, func(f string, a ...any) { warnings = append(warnings, fmt.Sprintf(f, a...)) },
 		func(f string, a ...any) { errs = append(errs, fmt.Sprintf(f, a...)) })
-	if err := l.read(topic.Log(0), 1<<20, func() bool { return true }); err != nil {
+	if err := readLog(l, topic.Log(0), 1<<20); err != nil {
 		t.Fatal(err)
 	}
 	g := l.finish(time.Now())["g"]
@@ -933,15 +818,6 @@ func TestDamagedRecordsAreSkippedAndNamed(t *testing.T) {
 	}
 	if len(warnings) != 1 || !strings.Contains(warnings[0], "Unknown message key with version 3") {
 		t.Errorf("warnings: %q", warnings)
-	}
-}
-
-func TestPartitionsOfGroups(t *testing.T) {
-	// The values are from Java's String.hashCode. polygenelubricants hashes to Integer.MIN_VALUE.
-	for id, want := range map[string]int32{"": 0, "a": 97 % 50, "console-consumer-1": -1, "polygenelubricants": 0, "\U0001f600": 1772899 % 50} {
-		if got := HashPartition(id, 50); want >= 0 && got != want || got < 0 || got >= 50 {
-			t.Errorf("%q: %d, want %d", id, got, want)
-		}
 	}
 }
 
@@ -984,7 +860,7 @@ func TestGroupsReadWhatTheyWriteInEveryFormat(t *testing.T) {
 
 // Many members join, sync and commit at the same time. Run it with -race.
 func TestMembersInParallel(t *testing.T) {
-	topic := newFakeTopic()
+	topic := topictest.New()
 	o := testOptions()
 	o.Rules.InitialDelay = 200 * time.Millisecond
 	c, _ := leading(t, topic, o)

@@ -3,17 +3,17 @@
 //
 // A Group is a pure state machine: each step is given the time and returns Effects. The Coordinator
 // holds the groups of those partitions of the offsets topic that this broker leads, and carries out
-// the effects. It loads the groups of a partition when the broker becomes its leader and drops them
-// when the broker stops leading it.
+// the effects.
 //
-// Goroutines: one for all deadlines and a short-lived one for each that is due; one for the expiry
-// of offsets; a short-lived one for the offsets of deleted partitions; one for each partition that
-// is being loaded, of which a few read at the same time; one for each group record that waits for
-// other replicas. JoinGroup and SyncGroup wait in their connection's goroutine on a channel with
-// one slot.
+// The coordinator.Runtime loads the groups of a partition when the broker becomes its leader and drops
+// them when the broker stops leading it.
 //
-// Locks, in the order in which they may be taken: entry.mu, partition.mu, then one of the leaves
-// timers.mu, txnGroups.mu and Coordinator.life. entry.mu guards one group. It is held while the
-// group's records are appended, to keep them in the order of the steps, but never while waiting for
-// replicas. Lists, statistics and the deletion of partitions do not take it.
+// Goroutines: those of coordinator.Runtime; one for all deadlines and a short-lived one for each that
+// is due; one for the expiry of offsets; a short-lived one for the offsets of deleted partitions.
+// JoinGroup and SyncGroup wait in their connection's goroutine on a channel with one slot.
+//
+// Locks, in the order in which they may be taken: entry.mu, those of coordinator.Runtime, then
+// txnGroups.mu, which is a leaf. entry.mu guards one group. It is held while the group's records are
+// appended, to keep them in the order of the steps, but never while waiting for replicas. Lists,
+// statistics and the deletion of partitions do not take it.
 package group

@@ -5,13 +5,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/monedula/monedula/internal/topictest"
 	"github.com/monedula/monedula/record"
 )
 
 // A batch that does not parse ends the load, since the start of the next batch is unknown. The
 // error names the offset and the cause. The groups before the batch are loaded.
 func TestABatchThatDoesNotParseEndsTheLoad(t *testing.T) {
-	topic := newFakeTopic()
+	topic := topictest.New()
 	good := func(partition int32) []byte {
 		b := record.NewBuilder(record.Defaults())
 		key := appendOffsetKey(nil, "g", TopicPartition{Topic: "t", Partition: partition})
@@ -35,11 +36,11 @@ func TestABatchThatDoesNotParseEndsTheLoad(t *testing.T) {
 	if cause == nil {
 		t.Fatal("the damaged batch parses")
 	}
-	topic.logs[0] = append(topic.logs[0], bad...)
-	topic.ends[0]++
+	topic.Logs[0] = append(topic.Logs[0], bad...)
+	topic.Ends[0]++
 	for _, size := range []int{1, 1 << 20} {
 		l := newLoader(0, Rules{MaxSize: 10}, t.Logf, t.Errorf)
-		err := l.read(topic.Log(0), size, func() bool { return true })
+		err := readLog(l, topic.Log(0), size)
 		if err == nil || !strings.Contains(err.Error(), "the batch after offset 2 does not parse") || !errors.Is(err, cause) && !strings.Contains(err.Error(), cause.Error()) {
 			t.Errorf("with reads of %d bytes: %v, want the cause %q", size, err, cause)
 		}
@@ -63,14 +64,14 @@ func TestAnEmptiedControlBatchEndsNoTransaction(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.applyBatch(batch)
+	l.Apply(batch)
 	o.Control, o.BaseSequence = true, record.NoSequence
-	l.applyBatch(record.EmptyBatch(o, 1, 1))
+	l.Apply(record.EmptyBatch(o, 1, 1))
 	marker, err := record.EndTxnMarker(o, record.Commit, 0, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.applyBatch(marker)
+	l.Apply(marker)
 	if got := l.groups["g"].offsets[p]; got.Offset != 5 {
 		t.Errorf("the committed offset is %d, want 5", got.Offset)
 	}

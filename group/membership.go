@@ -11,15 +11,15 @@ import (
 // Join handles a JoinGroup request. It may wait for the group's other members. If done is closed
 // the wait ends, and the result must not be sent.
 func (c *Coordinator) Join(group string, req JoinRequest, done <-chan struct{}) JoinResult {
-	if code := c.checkGroup(group, false); code != protocol.None {
+	e, code := c.lookup(group, false)
+	if code != protocol.None {
 		return refuseJoin(req.MemberID, code)
 	}
 	if req.SessionTimeoutMs < c.opts.MinSessionMs || req.SessionTimeoutMs > c.opts.MaxSessionMs {
 		return refuseJoin(req.MemberID, protocol.InvalidSessionTimeout)
 	}
-	var e *entry
 	if req.MemberID != "" {
-		if e = c.find(group); e == nil {
+		if e == nil {
 			return refuseJoin(req.MemberID, protocol.UnknownMemberID)
 		}
 	} else {
@@ -50,7 +50,8 @@ func newMemberID(req *JoinRequest) string {
 // Sync handles a SyncGroup request. It may wait for the SyncGroup request of the group's leader, or
 // until done is closed.
 func (c *Coordinator) Sync(group string, req SyncRequest, done <-chan struct{}) SyncResult {
-	switch code := c.checkGroup(group, false); code {
+	e, code := c.lookup(group, false)
+	switch code {
 	case protocol.None:
 	case protocol.CoordinatorLoadInProgress:
 		// The rebalance of the member is lost, so it must join again.
@@ -58,7 +59,6 @@ func (c *Coordinator) Sync(group string, req SyncRequest, done <-chan struct{}) 
 	default:
 		return refuseSync(code)
 	}
-	e := c.find(group)
 	if e == nil {
 		return refuseSync(protocol.UnknownMemberID)
 	}
@@ -74,20 +74,20 @@ func (c *Coordinator) Sync(group string, req SyncRequest, done <-chan struct{}) 
 
 // Heartbeat handles a Heartbeat request.
 func (c *Coordinator) Heartbeat(group, memberID string, instanceID *string, generation int32) protocol.ErrorCode {
-	switch code := c.checkGroup(group, false); code {
+	e, code := c.lookup(group, false)
+	switch code {
 	case protocol.None:
 	case protocol.CoordinatorLoadInProgress:
 		return protocol.None // the group is not known yet, so the member may continue
 	default:
 		return code
 	}
-	e := c.find(group)
 	if e == nil {
 		return protocol.UnknownMemberID
 	}
 	c.lock(e)
 	defer c.unlock(e)
-	code := e.group.Heartbeat(time.Now(), memberID, instanceID, generation)
+	code = e.group.Heartbeat(time.Now(), memberID, instanceID, generation)
 	c.arm(e)
 	return code
 }
@@ -95,10 +95,10 @@ func (c *Coordinator) Heartbeat(group, memberID string, instanceID *string, gene
 // Leave handles a LeaveGroup request. It returns a code for each member, or one for the whole
 // request.
 func (c *Coordinator) Leave(group string, members []Leaving) (codes []protocol.ErrorCode, code protocol.ErrorCode) {
-	if code := c.checkGroup(group, false); code != protocol.None {
+	e, code := c.lookup(group, false)
+	if code != protocol.None {
 		return nil, code
 	}
-	e := c.find(group)
 	if e == nil {
 		codes = make([]protocol.ErrorCode, len(members))
 		for i := range codes {

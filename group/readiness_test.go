@@ -7,6 +7,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/monedula/monedula/internal/topictest"
 	"github.com/monedula/monedula/protocol"
 )
 
@@ -50,36 +51,36 @@ func TestRequestsAreRefusedWhileTheGroupsAreNotReady(t *testing.T) {
 	partition := TopicPartition{Topic: TopicName}
 	for _, test := range []struct {
 		name, group string
-		change      func(c *Coordinator, topic *fakeTopic)
+		change      func(c *Coordinator, topic *topictest.Topic)
 		code        protocol.ErrorCode
 		except      map[string]protocol.ErrorCode
 	}{
 		{name: "the coordinator has stopped", group: "g",
-			change: func(c *Coordinator, _ *fakeTopic) { c.active.Store(false) }, code: protocol.CoordinatorNotAvailable},
+			change: func(c *Coordinator, _ *topictest.Topic) { c.Stop() }, code: protocol.CoordinatorNotAvailable},
 		{name: "another broker leads", group: "g",
-			change: func(c *Coordinator, _ *fakeTopic) { c.Resigned(partition, 1) }, code: protocol.NotCoordinator},
+			change: func(c *Coordinator, _ *topictest.Topic) { c.Resigned(partition, 1) }, code: protocol.NotCoordinator},
 		{name: "the partition is being loaded", group: "g",
-			change: func(c *Coordinator, topic *fakeTopic) {
+			change: func(c *Coordinator, topic *topictest.Topic) {
 				c.Commit("other", CommitRequest{Generation: -1, Commits: []Commit{commitOf("t", 0, 5)}})
 				c.Resigned(partition, 1)
-				topic.reading = make(chan struct{})
+				topic.Reading = make(chan struct{})
 				c.BecameLeader(partition, 2)
 				synctest.Wait()
 			}, code: protocol.CoordinatorLoadInProgress,
 			except: map[string]protocol.ErrorCode{"Sync": protocol.RebalanceInProgress, "Heartbeat": protocol.None}},
 		{name: "the group does not exist", group: "g",
-			change: func(*Coordinator, *fakeTopic) {}, code: protocol.None,
+			change: func(*Coordinator, *topictest.Topic) {}, code: protocol.None,
 			except: map[string]protocol.ErrorCode{"Join": protocol.UnknownMemberID, "Sync": protocol.UnknownMemberID,
 				"Heartbeat": protocol.UnknownMemberID, "Leave": protocol.UnknownMemberID, "Delete": protocol.GroupIDNotFound,
 				"DeleteOffsets": protocol.GroupIDNotFound, "Commit in generation 0": protocol.IllegalGeneration}},
 		{name: "the group has no name", group: "",
-			change: func(*Coordinator, *fakeTopic) {}, code: protocol.InvalidGroupID,
+			change: func(*Coordinator, *topictest.Topic) {}, code: protocol.InvalidGroupID,
 			except: map[string]protocol.ErrorCode{"Fetch": protocol.None, "Describe": protocol.None, "Delete": protocol.GroupIDNotFound,
 				"Commit in generation 0": protocol.IllegalGeneration, "Commit without a generation": protocol.None}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				topic := newFakeTopic()
+				topic := topictest.New()
 				c, _ := leading(t, topic, testOptions())
 				test.change(c, topic)
 				for answer := range strings.SplitSeq(answers(c, test.group), ", ") {
@@ -92,8 +93,8 @@ func TestRequestsAreRefusedWhileTheGroupsAreNotReady(t *testing.T) {
 						t.Errorf("%s, want %s", answer, want.Name())
 					}
 				}
-				if topic.reading != nil {
-					close(topic.reading)
+				if topic.Reading != nil {
+					close(topic.Reading)
 				}
 				c.Stop()
 			})

@@ -10,7 +10,6 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/settings"
@@ -245,10 +244,4 @@ func readSubscription(b []byte, topics map[string]bool) error {
 		b = b[2+size:]
 	}
 	return nil
-}
-
-// HashPartition returns the partition, of a number of them, of an internal topic that stores a group
-// or a transactional id.
-func HashPartition(id string, partitions int32) int32 {
-	return javatext.Abs(javatext.StringHash(id)) % partitions
 }

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 
 	"github.com/monedula/monedula/internal/golden"
+	"github.com/monedula/monedula/internal/topictest"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 )
@@ -61,7 +62,7 @@ func TestAPartitionIsLoadedInSmallPieces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := testOptions()
 		o.LoadBuffer = 250
-		c, lines := leading(t, newFakeTopic(), o)
+		c, lines := leading(t, topictest.New(), o)
 		defer c.Stop()
 		var want []string
 		for i := range int32(9) {

@@ -5,6 +5,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/monedula/monedula/internal/topictest"
 	"github.com/monedula/monedula/protocol"
 )
 
@@ -14,7 +15,7 @@ func TestActionsAreCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := testOptions()
 		o.Retention = time.Hour
-		c, _ := leading(t, newFakeTopic(), o)
+		c, _ := leading(t, topictest.New(), o)
 		defer c.Stop()
 		var want Stats
 		check := func(after string) {
@@ -45,27 +46,4 @@ func TestActionsAreCounted(t *testing.T) {
 		want.Expired, want.Offsets = 2, 0
 		check("the retention")
 	})
-}
-
-func TestLoadTimesAreOfTheLastMinute(t *testing.T) {
-	var l loadTimes
-	now := time.Unix(1000, 0)
-	if n, _, _ := l.of(now); n != 0 {
-		t.Errorf("%d loads", n)
-	}
-	l.add(now, 4*time.Millisecond)
-	l.add(now.Add(time.Second), 2*time.Millisecond)
-	if n, most, avg := l.of(now.Add(50 * time.Second)); n != 2 || most != 4*time.Millisecond || avg != 3*time.Millisecond {
-		t.Errorf("%d loads, maximum %v, average %v", n, most, avg)
-	}
-	l.add(now.Add(40*time.Second), 9*time.Millisecond)
-	if n, most, _ := l.of(now.Add(50 * time.Second)); n != 3 || most != 9*time.Millisecond {
-		t.Errorf("%d loads, maximum %v", n, most)
-	}
-	if n, most, _ := l.of(now.Add(70 * time.Second)); n != 1 || most != 9*time.Millisecond {
-		t.Errorf("%d loads, maximum %v", n, most)
-	}
-	if n, _, _ := l.of(now.Add(5 * time.Minute)); n != 0 {
-		t.Errorf("%d loads", n)
-	}
 }

@@ -9,7 +9,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"github.com/monedula/monedula/group"
+	"github.com/monedula/monedula/coordinator"
 	"github.com/monedula/monedula/internal/testkit"
 )
 
@@ -153,7 +153,7 @@ func txnLife() []txnStep {
 		add(name, 4, req)
 	}
 	as := func(*kmsg.TxnOffsetCommitRequest) {}
-	offsetsPartition := group.HashPartition("txn", 50)
+	offsetsPartition := coordinator.HashPartition("txn", 50)
 	fetchOffsets("of no group")
 	commit("commit offsets in a transaction", 2000, 5, as)
 	fetchOffsets("of an open transaction")

@@ -27,7 +27,7 @@ var typedNumbers = []struct {
 
 // typedPackages are the packages in which numbers have their types. Numbers of requests, responses
 // and command lines are plain.
-var typedPackages = []string{"record", "storage", "replication", "group", "transaction", "zkconsumer", "zkstore", "controller", "metadata", "admin"}
+var typedPackages = []string{"record", "storage", "replication", "coordinator", "group", "transaction", "zkconsumer", "zkstore", "controller", "metadata", "admin"}
 
 // TestNumbersHaveTheirTypes checks fields, parameters, results and variables with a declared type.
 func TestNumbersHaveTheirTypes(t *testing.T) {

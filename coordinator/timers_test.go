@@ -1,4 +1,4 @@
-package group
+package coordinator
 
 import (
 	"testing"
@@ -7,11 +7,10 @@ import (
 
 // The goroutine that waits for the first deadline is woken only if another one becomes the first.
 func TestOnlyANewFirstDeadlineWakesTheTimers(t *testing.T) {
-	var all timers
-	all.init()
-	a, b := &entry{}, &entry{}
+	all := NewTimers[*Alarm]()
+	a, b := &Alarm{}, &Alarm{}
 	for i, c := range []struct {
-		e     *entry
+		e     *Alarm
 		at    time.Duration
 		wakes bool
 	}{{a, 2, true}, {b, 3, false}, {b, 1, true}, {a, 4, false}, {b, 2, true}} {

@@ -1,4 +1,4 @@
-package group
+package coordinator
 
 import (
 	"testing"
@@ -23,7 +23,7 @@ func TestAMissingPartitionHasNoLog(t *testing.T) {
 	}
 	manager := replication.NewManager(replication.Config{Options: replication.DefaultOptions(1), Logs: logs,
 		Metadata: metadata.NewCache(), Logger: kafkalog.Discard()})
-	topic := Replicas(func() *replication.Manager { return manager })
+	topic := Replicas{"__consumer_offsets", func() *replication.Manager { return manager }}
 	if log := topic.Log(0); log != nil {
 		t.Errorf("a log: %v", log)
 	}
