@@ -137,3 +137,19 @@ func TestAnErrorOfTheVisitFunctionEndsTheIteration(t *testing.T) {
 		}
 	}
 }
+
+// The headers of a batch can be many times larger in memory than in the batch.
+func TestContentIsKeptOnlyIfItIsNeeded(t *testing.T) {
+	for _, codec := range []Codec{None, Gzip} {
+		for _, wanted := range []bool{true, false} {
+			it := openIterator(made(t, batchOf(2, codec), 3), wanted)
+			for index := range 3 {
+				more, err := it.next()
+				if !more || err != nil || it.rec.Key != nil != wanted || len(it.rec.Headers) > 0 != wanted {
+					t.Errorf("%s, wanted %t: record %d: %t, %v, %+v", codec, wanted, index, more, err, it.rec)
+				}
+			}
+			it.close()
+		}
+	}
+}

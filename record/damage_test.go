@@ -114,6 +114,7 @@ func TestARecordMustBeAsLongAsItsBody(t *testing.T) {
 				"no count of headers":          {append(record(size, nil), second...), protocol.InvalidRecord},
 				"a header without a value":     {append(record(size, []byte{2, 2, 'k'}), second...), protocol.InvalidRecord},
 			} {
+				dropWindows()
 				if _, err := validateAndAssign(repack(t, codec, c.payload, 2), plainTarget()); protocol.CodeOf(err) != c.want {
 					t.Errorf("%s, value of %d bytes, %s: %v", codec, size, name, err)
 				}
@@ -156,6 +157,7 @@ func TestInnerChecksumsAreChecked(t *testing.T) {
 			}
 			target := plainTarget()
 			target.Magic = magic
+			dropWindows()
 			if _, err := validateAndAssign(wrap(t, magic, Gzip, inner, 0), target); err != nil {
 				t.Errorf("v%d: sound: %v", magic, err)
 			}
@@ -263,6 +265,7 @@ func TestDamagedLargeOldMessagesAreFound(t *testing.T) {
 		}
 		wrapper := append(make([]byte, MinSize(1)), pack(t, Gzip, inner, 1)...)
 		(&Builder{o: batchOf(1, Gzip), maxTimestamp: nowMs}).writeWrapper(wrapper)
+		dropWindows()
 		err = Batch(wrapper).EachTimestamp(func(Offset, int64) error { return nil })
 		if damaged != (protocol.CodeOf(err) == protocol.CorruptMessage) || !damaged && err != nil {
 			t.Errorf("damaged %v: %v", damaged, err)
@@ -270,7 +273,8 @@ func TestDamagedLargeOldMessagesAreFound(t *testing.T) {
 	}
 }
 
-// A message that ends early has the same result whether it is skipped or read, wherever it ends.
+// A message that ends early, or whose key or value reaches beyond its end, has the same result
+// whether it is skipped or read.
 func TestALargeOldMessageThatEndsEarlyIsSkippedAsItIsRead(t *testing.T) {
 	for magic := range int8(2) {
 		b := NewBuilder(batchOf(magic, None))
@@ -281,14 +285,37 @@ func TestALargeOldMessageThatEndsEarlyIsSkippedAsItIsRead(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, end := range slices.Concat(upTo(64), []int{windowSize, 2 * windowSize, len(inner) - 1}) {
-			wrapper := append(make([]byte, MinSize(magic)), pack(t, Gzip, inner[:end], magic)...)
+		compare := func(what string, payload []byte) error {
+			wrapper := append(make([]byte, MinSize(magic)), pack(t, Gzip, payload, magic)...)
 			(&Builder{o: batchOf(magic, Gzip), maxTimestamp: nowMs}).writeWrapper(wrapper)
 			read, skipped := 0, 0
 			want := Batch(wrapper).Each(func(*Record) error { read++; return nil })
+			dropWindows()
 			got := Batch(wrapper).EachTimestamp(func(Offset, int64) error { skipped++; return nil })
 			if fmt.Sprint(got) != fmt.Sprint(want) || read != skipped {
-				t.Errorf("v%d, %d bytes: skipped %d, %v; read %d, %v", magic, end, skipped, got, read, want)
+				t.Errorf("v%d, %s: skipped %d, %v; read %d, %v", magic, what, skipped, got, read, want)
+			}
+			return got
+		}
+		for _, end := range slices.Concat(upTo(64), []int{windowSize, 2 * windowSize, len(inner) - 1}) {
+			compare(fmt.Sprintf("%d bytes", end), inner[:end])
+		}
+		keyAt := legacyKeySizeAt(magic)
+		for what, c := range map[string]struct {
+			at       int
+			n        int32
+			accepted bool
+		}{
+			"no key, so that its bytes are the size of the value":   {keyAt, -1, false},
+			"a key that ends where the size of the value should be": {keyAt, int32(len(inner) - keyAt - 4), false},
+			"a key beyond the end":                                  {keyAt, int32(len(inner)), false},
+			"a value that ends early":                               {keyAt + 7, 3*windowSize - 1, true},
+			"a value beyond the end":                                {keyAt + 7, 3*windowSize + 1, false},
+		} {
+			damaged := bytes.Clone(inner)
+			Batch(damaged).putInt32(c.at, c.n)
+			if err := compare(what, append(resum(damaged), inner...)); (err == nil) != c.accepted {
+				t.Errorf("v%d, %s: %v", magic, what, err)
 			}
 		}
 	}
