@@ -123,7 +123,7 @@ type validator struct {
 
 	// Found in the records visited so far:
 	records        int
-	consecutive    bool // inner offsets are 0, 1, 2...
+	consecutive    bool // inner offsets are 0, 1, 2... (of v1 and later)
 	maxTimestamp   int64
 	indexOfMax     int // index of the first record that has maxTimestamp; -1: none
 	batchTimestamp int64
@@ -252,7 +252,6 @@ func (v *validator) checkRecords(b Batch) error {
 	defer it.close()
 	it.brief = v.source != None && v.keepsPayload()
 	var refused refusals
-	compareOffsets := b.Magic() > 0 && v.Magic > 0
 	createTime, flagged := v.TimestampType == CreateTime, b.TimestampType() == LogAppendTime
 	v.batchTimestamp = NoTimestamp
 	for index := int32(0); ; index++ {
@@ -277,13 +276,13 @@ func (v *validator) checkRecords(b Batch) error {
 		case flagged:
 			v.refuseTimestampType(&refused, index, it)
 		}
-		if ts > v.batchTimestamp && b.Magic() > 0 {
+		if ts > v.batchTimestamp {
 			v.batchTimestamp = ts
 			if ts > v.maxTimestamp {
 				v.maxTimestamp, v.indexOfMax = ts, v.records
 			}
 		}
-		if compareOffsets && it.rec.Offset != Offset(v.records) {
+		if it.rec.Offset != Offset(v.records) {
 			v.consecutive = false
 		}
 		v.records++
