@@ -32,3 +32,22 @@ func TestErrorsCarryACodeAndAMessage(t *testing.T) {
 		t.Error("errors.Is does not find the code of an error")
 	}
 }
+
+// A text that is the default one of its code, or that describes an internal error, is not sent.
+func TestOnlyASpecificMessageIsSent(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{nil, ""}, {NotController, ""}, {errors.New("secret"), ""},
+		{Errorf(UnknownServerError, "secret"), ""},
+		{Errorf(NotController, "%s", NotController.Message()), ""},
+		{Errorf(NotController, "broker 1 is the controller"), "broker 1 is the controller"},
+		{fmt.Errorf("sending: %w", Errorf(NotController, "broker 1 is the controller")), "broker 1 is the controller"},
+	} {
+		message := SpecificMessage(c.err)
+		if (message == nil) != (c.want == "") || message != nil && *message != c.want {
+			t.Errorf("%v: %v, want %q", c.err, message, c.want)
+		}
+	}
+}

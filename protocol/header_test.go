@@ -36,6 +36,11 @@ func TestAPINamesAreKafkas(t *testing.T) {
 			t.Errorf("%s: constant %s", key, constant)
 		}
 	}
+	for key, want := range map[APIKey]string{Produce: "PRODUCE", LeaderAndIsr: "LEADER_AND_ISR", OffsetForLeaderEpoch: "OFFSET_FOR_LEADER_EPOCH"} {
+		if got := key.ConstantName(); got != want {
+			t.Errorf("%s: constant %s, want %s", key, got, want)
+		}
+	}
 	if APIKey(999).String() != "999" || APIKey(999).ConstantName() != "999" || APIKey(999).Known() {
 		t.Error("an unknown key has a name")
 	}

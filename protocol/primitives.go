@@ -133,9 +133,6 @@ func (r *reader) nullableString(compact bool, old *string) *string {
 		return nil
 	}
 	b := r.take(n)
-	if r.err != nil {
-		return nil
-	}
 	if old != nil && *old == string(b) {
 		return old
 	}
@@ -201,9 +198,6 @@ func (r *reader) tags(visit func(tag uint32, field *reader)) {
 	for n := r.uvarint(); n > 0 && r.err == nil; n-- {
 		tag := r.uvarint()
 		field := reader{src: r.take(int(r.uvarint()))}
-		if r.err != nil {
-			return
-		}
 		visit(tag, &field)
 		if field.err != nil {
 			r.fail(field.err)
