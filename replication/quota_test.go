@@ -1,7 +1,9 @@
 package replication
 
 import (
+	"maps"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -126,6 +128,10 @@ func TestAFollowerLeavesThrottledPartitionsOut(t *testing.T) {
 	if asked() != 1 {
 		t.Error("not requested although the quota applies only to another broker's replica")
 	}
+	p.retire(protocol.UnknownTopicOrPartition)
+	if p.followerQuotaHolds() {
+		t.Error("the quota applies to a deleted partition")
+	}
 }
 
 func throttledList(t *testing.T, list string) settings.ThrottledReplicas {
@@ -167,5 +173,29 @@ func TestFetchersAreResized(t *testing.T) {
 		if fetchers, partitions := count(); fetchers != int(n) || partitions != 3 {
 			t.Errorf("%d fetchers of %d, with %d partitions", fetchers, n, partitions)
 		}
+	}
+}
+
+// After the close no fetcher runs, and none starts although requests of the controller arrive.
+func TestNoPartitionIsFollowedAfterTheClose(t *testing.T) {
+	b := newTestBroker(t)
+	b.know(2, ourID)
+	if code := b.control(roleOf(0, 2, 3, []int32{2, ourID}, 2, ourID)); code != protocol.None {
+		t.Fatal(code)
+	}
+	running := slices.Collect(maps.Values(b.fetchers.fetchers))
+	for range 2 {
+		b.fetchers.close()
+	}
+	for _, f := range running {
+		select {
+		case <-f.done:
+		default:
+			t.Errorf("fetcher %v still runs", f.key)
+		}
+	}
+	b.control(roleOf(0, 2, 4, []int32{2, ourID}, 2, ourID))
+	if len(running) != 1 || len(b.fetchers.fetchers) != 0 {
+		t.Errorf("%d fetchers before the close, %d after it", len(running), len(b.fetchers.fetchers))
 	}
 }

@@ -108,3 +108,30 @@ func TestWaitListRemovesFromTheMiddle(t *testing.T) {
 		}
 	}
 }
+
+// A change lists its owner whatever it is, but wakes the parked request only if that waits for it.
+func TestChangesOfNoInterestAreListedWithoutAWakeUp(t *testing.T) {
+	var list waitList
+	set := &changeSet[int]{}
+	owner := 0
+	entry := &changeEntry[int]{owner: &owner, set: set}
+	entry.watch(&list)
+	defer entry.unwatch()
+	w := newWaiter()
+	set.park(w, logEndMoved|stateChanged)
+	for _, c := range []struct {
+		event event
+		woken int
+	}{{highWatermarkMoved, 0}, {followersChanged, 0}, {logEndMoved, 1}, {logEndMoved | highWatermarkMoved, 1}, {stateChanged, 1}} {
+		list.wake(c.event)
+		if len(w.slot) != c.woken || set.take() != &owner || set.take() != nil {
+			t.Errorf("event %b: woken %d times, want %d", c.event, len(w.slot), c.woken)
+		}
+		w.reset(0)
+	}
+	w.stop()
+	list.wake(logEndMoved)
+	if len(w.slot) != 0 {
+		t.Error("woken after the end of the wait")
+	}
+}
