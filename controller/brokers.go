@@ -103,9 +103,7 @@ func (m *Machine) brokersStarted(ids []metadata.BrokerID) error {
 	m.dispatcher.updateMetadata(without(m.c.registeredIDs(), ids))
 	m.dispatcher.updateMetadata(ids, m.c.partitionsWithLeadership()...)
 	replicas := m.c.replicasOnBrokers(ids...)
-	if err := m.replicas.move(m.ctx, replicas, onlineReplica); err != nil {
-		return err
-	}
+	m.replicas.enter(replicas, onlineReplica)
 	if _, err := m.partitions.triggerOnline(m.ctx, func(string) bool { return true }); err != nil {
 		return err
 	}
@@ -161,15 +159,13 @@ func (m *Machine) brokersFailed(ids []metadata.BrokerID) error {
 // without partitions, so that the brokers learn of the failure (KAFKA-13225).
 func (m *Machine) replicasWentOffline(replicas []replicaID) error {
 	leaderless := m.c.partitionsWithOfflineLeader()
-	if _, err := m.partitions.move(m.ctx, leaderless, offlinePartition, electOffline); err != nil {
-		return err
-	}
+	m.partitions.enter(leaderless, offlinePartition)
 	elections, err := m.partitions.triggerOnline(m.ctx, func(string) bool { return true })
 	if err != nil {
 		return err
 	}
 	staying := slices.DeleteFunc(slices.Clone(replicas), func(r replicaID) bool { return m.c.queuedForDeletion(r.Topic) })
-	if err := m.replicas.move(m.ctx, staying, offlineReplica); err != nil {
+	if err := m.replicas.takeOffline(m.ctx, staying); err != nil {
 		return err
 	}
 	if err := m.deletions.fail(m.ctx, replicas); err != nil {

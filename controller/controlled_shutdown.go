@@ -70,7 +70,7 @@ func (m *Machine) moveAwayFrom(broker metadata.BrokerID) error {
 			followed = append(followed, tp)
 		}
 	})
-	if _, err := m.partitions.move(m.ctx, led, onlinePartition, electControlledShutdown); err != nil {
+	if _, err := m.partitions.bringOnline(m.ctx, led, electControlledShutdown); err != nil {
 		return err
 	}
 	b := newBatch(m.c)
@@ -80,7 +80,7 @@ func (m *Machine) moveAwayFrom(broker metadata.BrokerID) error {
 		replicas = append(replicas, replicaID{tp, broker})
 	}
 	m.dispatcher.send(b)
-	return m.replicas.move(m.ctx, replicas, offlineReplica)
+	return m.replicas.takeOffline(m.ctx, replicas)
 }
 
 // stillLedBy returns the partitions with more than one replica that the broker still leads.

@@ -71,9 +71,7 @@ func (td *topicDeletions) fail(ctx context.Context, replicas []replicaID) error 
 		return nil
 	}
 	td.log.Debugf("Deletion failed for replicas %s", javatext.Join(replicas, ","))
-	if err := td.replicas.move(ctx, replicas, replicaDeletionIneligible); err != nil {
-		return err
-	}
+	td.replicas.enter(replicas, replicaDeletionIneligible)
 	td.markIneligible("replica deletion failure", topicsOfReplicas(replicas)...)
 	td.makeDue(replicas)
 	return td.resume(ctx)
@@ -83,9 +81,7 @@ func (td *topicDeletions) fail(ctx context.Context, replicas []replicaID) error 
 func (td *topicDeletions) complete(ctx context.Context, replicas []replicaID) error {
 	replicas = td.ofQueuedTopics(replicas)
 	td.log.Debugf("Deletion successfully completed for replicas %s", javatext.Join(replicas, ","))
-	if err := td.replicas.move(ctx, replicas, replicaDeletionSuccessful); err != nil {
-		return err
-	}
+	td.replicas.enter(replicas, replicaDeletionSuccessful)
 	td.makeDue(replicas)
 	return td.resume(ctx)
 }
@@ -127,7 +123,7 @@ func (td *topicDeletions) resume(ctx context.Context) error {
 			start = append(start, topic)
 		}
 	}
-	if err := td.replicas.move(ctx, retry, offlineReplica); err != nil {
+	if err := td.replicas.takeOffline(ctx, retry); err != nil {
 		return err
 	}
 	if err := td.startRound(ctx, start); err != nil {
@@ -150,9 +146,7 @@ func (td *topicDeletions) startRound(ctx context.Context, topics []string) error
 	}
 	unseen := slices.DeleteFunc(slices.Clone(topics), func(t string) bool { return td.c.deletionQueue.started[t] })
 	for _, state := range []partitionState{offlinePartition, nonExistentPartition} {
-		if _, err := td.partitions.move(ctx, td.c.partitionsOf(unseen), state, electOffline); err != nil {
-			return err
-		}
+		td.partitions.enter(td.c.partitionsOf(unseen), state)
 	}
 	for _, topic := range unseen {
 		td.c.deletionQueue.started[topic] = true
@@ -172,15 +166,11 @@ func (td *topicDeletions) deleteReplicas(ctx context.Context, topics []string) e
 			}
 		}
 	}
-	if err := td.replicas.move(ctx, dead, replicaDeletionIneligible); err != nil {
+	td.replicas.enter(dead, replicaDeletionIneligible)
+	if err := td.replicas.takeOffline(ctx, alive); err != nil {
 		return err
 	}
-	if err := td.replicas.move(ctx, alive, offlineReplica); err != nil {
-		return err
-	}
-	if err := td.replicas.move(ctx, alive, replicaDeletionStarted); err != nil {
-		return err
-	}
+	td.replicas.enter(alive, replicaDeletionStarted)
 	td.markIneligible("offline replicas", topicsOfReplicas(dead)...)
 	return nil
 }
@@ -190,9 +180,7 @@ func (td *topicDeletions) deleteReplicas(ctx context.Context, topics []string) e
 // handles it.
 func (td *topicDeletions) completeTopic(ctx context.Context, topic string) error {
 	td.store.UnwatchNode(zkstore.TopicPath(topic))
-	if err := td.replicas.move(ctx, td.c.replicasInState(topic, replicaDeletionSuccessful), nonExistentReplica); err != nil {
-		return err
-	}
+	td.replicas.enter(td.c.replicasInState(topic, replicaDeletionSuccessful), nonExistentReplica)
 	if err := td.store.DeleteTopic(ctx, td.c.fence(), topic); err != nil {
 		return err
 	}

@@ -183,7 +183,7 @@ func (er *electionRequests) electLeadersOf(ctx context.Context, tps []TopicParti
 			s = electOfflineUnclean
 		}
 	}
-	outcomes, err := er.partitions.move(ctx, tps, onlinePartition, s)
+	outcomes, err := er.partitions.bringOnline(ctx, tps, s)
 	if err != nil {
 		return nil, err
 	}

@@ -24,7 +24,7 @@ func (logDirEventNotification) process(m *Machine) error {
 	brokers, err := m.store.LogDirEventBrokers(m.ctx, nodes)
 	if err == nil {
 		m.log.Infof("Handling log directory failure for brokers %s", javatext.Join(brokers, ","))
-		err = m.replicas.move(m.ctx, m.c.replicasOnBrokers(brokers...), onlineReplica)
+		m.replicas.enter(m.c.replicasOnBrokers(brokers...), onlineReplica)
 	}
 	if err != nil && fatal(err) {
 		return err

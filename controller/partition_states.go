@@ -112,24 +112,48 @@ func (ps *partitionStates) triggerOnline(ctx context.Context, accept func(topic 
 	tps := ps.c.partitionsWhere(func(tp TopicPartition, p *partitionContext) bool {
 		return (p.state == newPartition || p.state == offlinePartition) && accept(tp.Topic) && !ps.c.queuedForDeletion(tp.Topic)
 	})
-	return ps.move(ctx, tps, onlinePartition, electOffline)
+	return ps.bringOnline(ctx, tps, electOffline)
 }
 
-// move changes the state of partitions and sends the resulting requests. The strategy s applies if
-// to is Online. The result has an outcome for each partition that had an election, and for each New
-// partition that failed. The error ends the whole event.
-func (ps *partitionStates) move(ctx context.Context, tps []TopicPartition, to partitionState, s strategy) (map[TopicPartition]electionOutcome, error) {
+// bringOnline creates the states of New partitions, elects leaders of the others, and sends the
+// resulting requests. The result has an outcome for each partition that had an election, and for
+// each New partition that failed. The error ends the whole event.
+func (ps *partitionStates) bringOnline(ctx context.Context, tps []TopicPartition, s strategy) (map[TopicPartition]electionOutcome, error) {
 	if len(tps) == 0 {
 		return nil, nil
 	}
-	b := newBatch(ps.c)
-	outcomes, err := ps.transit(ctx, b, ps.legal(tps, to), to, s)
+	var fresh, known []TopicPartition
+	for _, tp := range ps.legal(tps, onlinePartition) {
+		if ps.c.partition(tp).state == newPartition {
+			fresh = append(fresh, tp)
+		} else {
+			known = append(known, tp)
+		}
+	}
+	b, outcomes := newBatch(ps.c), map[TopicPartition]electionOutcome{}
+	err := ps.initialize(ctx, b, fresh, outcomes)
+	if err == nil {
+		err = ps.electLeaders(ctx, b, known, s, outcomes)
+	}
 	if err != nil {
-		ps.log.Errorf("Error while moving some partitions to %s state: %v", to, err)
-		return outcomes, err
+		ps.log.Errorf("Error while moving some partitions to %s state: %v", onlinePartition, err)
+		return nil, err
 	}
 	ps.dispatcher.send(b)
 	return outcomes, nil
+}
+
+// enter changes the state of partitions to New, Offline or NonExistent, which sends nothing.
+func (ps *partitionStates) enter(tps []TopicPartition, to partitionState) {
+	for _, tp := range ps.legal(tps, to) {
+		p := ps.c.partition(tp)
+		if to == newPartition {
+			ps.changes.Infof("Changed partition %s state from %s to %s with assigned replicas %s", tp, p.state, to, javatext.Join(p.assignment.Replicas, ","))
+		} else {
+			ps.changes.Tracef("Changed partition %s state from %s to %s", tp, p.state, to)
+		}
+		p.state = to
+	}
 }
 
 func (ps *partitionStates) legal(tps []TopicPartition, to partitionState) []TopicPartition {
@@ -147,34 +171,6 @@ func (ps *partitionStates) legal(tps []TopicPartition, to partitionState) []Topi
 			tp.String(), to.predecessors(), to, p.state))
 	}
 	return legal
-}
-
-func (ps *partitionStates) transit(ctx context.Context, b *batch, tps []TopicPartition, to partitionState, s strategy) (map[TopicPartition]electionOutcome, error) {
-	if to == onlinePartition {
-		var fresh, known []TopicPartition
-		for _, tp := range tps {
-			if ps.c.partition(tp).state == newPartition {
-				fresh = append(fresh, tp)
-			} else {
-				known = append(known, tp)
-			}
-		}
-		outcomes := map[TopicPartition]electionOutcome{}
-		if err := ps.initialize(ctx, b, fresh, outcomes); err != nil {
-			return nil, err
-		}
-		return outcomes, ps.electLeaders(ctx, b, known, s, outcomes)
-	}
-	for _, tp := range tps {
-		p := ps.c.partition(tp)
-		if to == newPartition {
-			ps.changes.Infof("Changed partition %s state from %s to %s with assigned replicas %s", tp, p.state, to, javatext.Join(p.assignment.Replicas, ","))
-		} else {
-			ps.changes.Tracef("Changed partition %s state from %s to %s", tp, p.state, to)
-		}
-		p.state = to
-	}
-	return nil, nil
 }
 
 // initialize creates the state znodes of new partitions and adds an outcome for each one that

@@ -16,7 +16,7 @@ func TestANewPartitionIsLedByItsFirstLiveReplica(t *testing.T) {
 	p.c.setAssignment(led, replicas(0, 1, 2))
 	p.c.setAssignment(lonely, replicas(0))
 	for _, state := range []partitionState{newPartition, onlinePartition} {
-		outcomes, err := p.partitions.move(p.ctx, []TopicPartition{lonely, led}, state, electOffline)
+		outcomes, err := p.movePartitions([]TopicPartition{lonely, led}, state)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -50,7 +50,7 @@ func TestAnElectionIsRepeatedOnAChangedState(t *testing.T) {
 	now.ISR = []metadata.BrokerID{0, 2} // broker 1 left the in-sync set; the context does not know it
 	p.store.putState(at, now)
 	p.fail(0)
-	outcomes, err := p.partitions.move(p.ctx, []TopicPartition{at}, onlinePartition, electOffline)
+	outcomes, err := p.movePartitions([]TopicPartition{at}, onlinePartition)
 	if err != nil || outcomes[at].err != nil {
 		t.Fatal(outcomes, err)
 	}
@@ -77,7 +77,7 @@ func TestPartitionsEnterOnlyLegalStates(t *testing.T) {
 			p.create("t", replicas(0))
 			at := tp("t", 0)
 			p.c.partition(at).state = from
-			if _, err := p.partitions.move(p.ctx, []TopicPartition{at}, to, electOffline); err != nil {
+			if _, err := p.movePartitions([]TopicPartition{at}, to); err != nil {
 				t.Fatal(err)
 			}
 			allowed := slices.Contains(predecessors, from)
@@ -109,7 +109,7 @@ func TestUncleanElectionsAreAllowedByTopicAndCounted(t *testing.T) {
 			p.store.configs["t"] = map[string]string{uncleanElectionKey: c.topic}
 		}
 		p.fail(0)
-		outcomes, err := p.partitions.move(p.ctx, []TopicPartition{at}, onlinePartition, electOffline)
+		outcomes, err := p.movePartitions([]TopicPartition{at}, onlinePartition)
 		if err != nil {
 			t.Fatal(err)
 		}

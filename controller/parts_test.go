@@ -79,6 +79,24 @@ func (p *parts) create(name string, assignments ...zkstore.Assignment) {
 	p.take()
 }
 
+// movePartitions moves partitions to any state. An election is one of offline partitions.
+func (p *parts) movePartitions(tps []TopicPartition, to partitionState) (map[TopicPartition]electionOutcome, error) {
+	if to == onlinePartition {
+		return p.partitions.bringOnline(p.ctx, tps, electOffline)
+	}
+	p.partitions.enter(tps, to)
+	return nil, nil
+}
+
+// moveReplicas moves replicas to any state.
+func (p *parts) moveReplicas(replicas []replicaID, to replicaState) error {
+	if to == offlineReplica {
+		return p.replicas.takeOffline(p.ctx, replicas)
+	}
+	p.replicas.enter(replicas, to)
+	return nil
+}
+
 // fail removes a broker, as a failure does before the replicas on it are taken offline.
 func (p *parts) fail(id metadata.BrokerID) {
 	delete(p.c.brokers, id)

@@ -130,18 +130,14 @@ func (ra *reassignments) begin(ctx context.Context, tp TopicPartition, a zkstore
 		return err
 	}
 	for _, r := range replicasOf(tp, a.Adding) {
-		if err := ra.replicas.move(ctx, []replicaID{r}, newReplica); err != nil {
-			return err
-		}
+		ra.replicas.enter([]replicaID{r}, newReplica)
 	}
 	return nil
 }
 
 // finish runs phase B.
 func (ra *reassignments) finish(ctx context.Context, tp TopicPartition, a zkstore.Assignment) error {
-	if err := ra.replicas.move(ctx, replicasOf(tp, a.Adding), onlineReplica); err != nil {
-		return err
-	}
+	ra.replicas.enter(replicasOf(tp, a.Adding), onlineReplica)
 	done := zkstore.Assignment{Replicas: targetReplicas(a)}
 	ra.c.setAssignment(tp, done)
 	if err := ra.moveLeaderInto(ctx, tp, done); err != nil {
@@ -188,7 +184,7 @@ func (ra *reassignments) moveLeaderInto(ctx context.Context, tp TopicPartition, 
 	default:
 		ra.log.Infof("Leader %d for partition %s being reassigned, is already in the new list of replicas %s but is dead", leader, tp, javatext.Join(a.Replicas, ","))
 	}
-	_, err := ra.partitions.move(ctx, []TopicPartition{tp}, onlinePartition, electReassign)
+	_, err := ra.partitions.bringOnline(ctx, []TopicPartition{tp}, electReassign)
 	return err
 }
 
@@ -240,10 +236,12 @@ func (ra *reassignments) writeNextEpoch(ctx context.Context, tp TopicPartition) 
 // stopReplicas sends replicas requests to delete their data and removes them from the controller's
 // state.
 func (ra *reassignments) stopReplicas(ctx context.Context, tp TopicPartition, ids []metadata.BrokerID) error {
-	for _, state := range []replicaState{offlineReplica, replicaDeletionStarted, replicaDeletionSuccessful, nonExistentReplica} {
-		if err := ra.replicas.move(ctx, replicasOf(tp, ids), state); err != nil {
-			return err
-		}
+	replicas := replicasOf(tp, ids)
+	if err := ra.replicas.takeOffline(ctx, replicas); err != nil {
+		return err
+	}
+	for _, state := range []replicaState{replicaDeletionStarted, replicaDeletionSuccessful, nonExistentReplica} {
+		ra.replicas.enter(replicas, state)
 	}
 	return nil
 }

@@ -90,32 +90,30 @@ func (rs *replicaStates) start(ctx context.Context) error {
 		}
 	}
 	rs.log.Infof("Triggering online replica state changes")
-	if err := rs.move(ctx, online, onlineReplica); err != nil {
-		return err
-	}
+	rs.enter(online, onlineReplica)
 	rs.log.Infof("Triggering offline replica state changes")
-	return rs.move(ctx, offline, offlineReplica)
+	return rs.takeOffline(ctx, offline)
 }
 
-// move changes the state of replicas, broker by broker, and sends the resulting requests as one
-// batch. The error ends the whole event.
-func (rs *replicaStates) move(ctx context.Context, replicas []replicaID, to replicaState) error {
+// enter changes the state of replicas to any but Offline and sends the resulting requests as one
+// batch.
+func (rs *replicaStates) enter(replicas []replicaID, to replicaState) {
 	if len(replicas) == 0 {
-		return nil
+		return
 	}
+	b, byBroker := newBatch(rs.c), replicasByBroker(replicas)
+	for _, broker := range sortedKeys(byBroker) {
+		rs.enterOf(b, broker, rs.legal(byBroker[broker], to), to)
+	}
+	rs.dispatcher.send(b)
+}
+
+func replicasByBroker(replicas []replicaID) map[metadata.BrokerID][]replicaID {
 	byBroker := map[metadata.BrokerID][]replicaID{}
 	for _, r := range replicas {
 		byBroker[r.Broker] = append(byBroker[r.Broker], r)
 	}
-	b := newBatch(rs.c)
-	for _, broker := range sortedKeys(byBroker) {
-		if err := rs.transit(ctx, b, broker, rs.legal(byBroker[broker], to), to); err != nil {
-			rs.log.Errorf("Error while moving some replicas to %s state: %v", to, err)
-			return err
-		}
-	}
-	rs.dispatcher.send(b)
-	return nil
+	return byBroker
 }
 
 func (rs *replicaStates) legal(replicas []replicaID, to replicaState) []replicaID {
@@ -132,33 +130,30 @@ func (rs *replicaStates) legal(replicas []replicaID, to replicaState) []replicaI
 	return legal
 }
 
-func (rs *replicaStates) transit(ctx context.Context, b *batch, broker metadata.BrokerID, replicas []replicaID, to replicaState) error {
+func (rs *replicaStates) enterOf(b *batch, broker metadata.BrokerID, replicas []replicaID, to replicaState) {
 	switch to {
-	case offlineReplica:
-		return rs.takeOffline(ctx, b, broker, replicas)
 	case newReplica:
 		rs.makeNew(b, replicas)
 	case onlineReplica:
 		rs.makeOnline(b, replicas)
 	case replicaDeletionStarted:
 		for _, r := range replicas {
-			rs.enter(r, to)
+			rs.set(r, to)
 			b.addStopReplica([]metadata.BrokerID{broker}, r.TopicPartition, true)
 		}
 	case nonExistentReplica:
 		for _, r := range replicas {
 			rs.c.setAssignment(r.TopicPartition, withoutReplica(rs.c.assignment(r.TopicPartition), broker))
-			rs.enter(r, to)
+			rs.set(r, to)
 		}
 	default:
 		for _, r := range replicas {
-			rs.enter(r, to)
+			rs.set(r, to)
 		}
 	}
-	return nil
 }
 
-func (rs *replicaStates) enter(r replicaID, to replicaState) {
+func (rs *replicaStates) set(r replicaID, to replicaState) {
 	rs.changes.Tracef("Changed state of replica %d for partition %s from %s to %s", r.Broker, r.TopicPartition, rs.c.replicaState(r), to)
 	rs.c.setReplicaState(r, to)
 }
@@ -172,7 +167,7 @@ func (rs *replicaStates) makeNew(b *batch, replicas []replicaID) {
 			}
 			b.addLeaderAndISR([]metadata.BrokerID{r.Broker}, r.TopicPartition, *s, true)
 		}
-		rs.enter(r, newReplica)
+		rs.set(r, newReplica)
 	}
 }
 
@@ -183,7 +178,7 @@ func (rs *replicaStates) makeOnline(b *batch, replicas []replicaID) {
 		} else if s := rs.c.leadership(r.TopicPartition); s != nil {
 			b.addLeaderAndISR([]metadata.BrokerID{r.Broker}, r.TopicPartition, *s, false)
 		}
-		rs.enter(r, onlineReplica)
+		rs.set(r, onlineReplica)
 	}
 }
 
@@ -196,9 +191,25 @@ func (rs *replicaStates) ensureAssigned(r replicaID) {
 	}
 }
 
-// takeOffline stops replicas of one broker and removes them from the in-sync sets. A replica keeps
-// its state if the in-sync set could not be changed.
-func (rs *replicaStates) takeOffline(ctx context.Context, b *batch, broker metadata.BrokerID, replicas []replicaID) error {
+// takeOffline stops replicas and removes them from the in-sync sets, broker by broker, and sends the
+// resulting requests as one batch. A replica keeps its state if the in-sync set could not be
+// changed. The error ends the whole event.
+func (rs *replicaStates) takeOffline(ctx context.Context, replicas []replicaID) error {
+	if len(replicas) == 0 {
+		return nil
+	}
+	b, byBroker := newBatch(rs.c), replicasByBroker(replicas)
+	for _, broker := range sortedKeys(byBroker) {
+		if err := rs.takeOfflineOf(ctx, b, broker, rs.legal(byBroker[broker], offlineReplica)); err != nil {
+			rs.log.Errorf("Error while moving some replicas to %s state: %v", offlineReplica, err)
+			return err
+		}
+	}
+	rs.dispatcher.send(b)
+	return nil
+}
+
+func (rs *replicaStates) takeOfflineOf(ctx context.Context, b *batch, broker metadata.BrokerID, replicas []replicaID) error {
 	var led []TopicPartition
 	for _, r := range replicas {
 		b.addStopReplica([]metadata.BrokerID{broker}, r.TopicPartition, false)
@@ -215,12 +226,12 @@ func (rs *replicaStates) takeOffline(ctx context.Context, b *batch, broker metad
 		if !rs.c.queuedForDeletion(tp.Topic) {
 			b.addLeaderAndISR(without(rs.c.assignment(tp).Replicas, []metadata.BrokerID{broker}), tp, left[tp], false)
 		}
-		rs.enter(replicaID{tp, broker}, offlineReplica)
+		rs.set(replicaID{tp, broker}, offlineReplica)
 	}
 	for _, r := range replicas {
 		if rs.c.leadership(r.TopicPartition) == nil {
 			b.addUpdateMetadataToAll(r.TopicPartition)
-			rs.enter(r, offlineReplica)
+			rs.set(r, offlineReplica)
 		}
 	}
 	return nil

@@ -12,7 +12,7 @@ import (
 func TestAnOfflineReplicaIsStoppedAndLeavesTheInSyncSet(t *testing.T) {
 	p := newParts(t, 0, 1, 2)
 	p.create("t", replicas(0, 1, 2))
-	if err := p.replicas.move(p.ctx, []replicaID{{tp("t", 0), 0}}, offlineReplica); err != nil {
+	if err := p.moveReplicas([]replicaID{{tp("t", 0), 0}}, offlineReplica); err != nil {
 		t.Fatal(err)
 	}
 	want := `zk set t-0 v2 leader=-1 epoch=1 isr=1,2
@@ -44,7 +44,7 @@ func TestAReplicaInASetOfALaterControllerStays(t *testing.T) {
 	foreign, own := tp("t", 0), tp("t", 1)
 	p.store.putState(foreign, zkstore.PartitionState{ControllerEpoch: 2, Leader: 0, ISR: []metadata.BrokerID{0, 1}})
 	before := p.leadership(foreign)
-	if err := p.replicas.move(p.ctx, []replicaID{{foreign, 1}, {own, 1}}, offlineReplica); err != nil {
+	if err := p.moveReplicas([]replicaID{{foreign, 1}, {own, 1}}, offlineReplica); err != nil {
 		t.Fatal(err)
 	}
 	if a, b := p.c.replicaState(replicaID{foreign, 1}), p.c.replicaState(replicaID{own, 1}); a != onlineReplica || b != offlineReplica {
@@ -52,6 +52,28 @@ func TestAReplicaInASetOfALaterControllerStays(t *testing.T) {
 	}
 	if got, want := p.leadership(foreign)+" "+p.leadership(own), before+" t-1 v2 leader=0 epoch=1 isr=0"; got != want {
 		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// A replica whose partition has no state in ZooKeeper stays in its state, which is an error unless
+// the topic is being deleted.
+func TestAReplicaWithoutAStateInZooKeeperStays(t *testing.T) {
+	for _, deleted := range []bool{false, true} {
+		p := newParts(t, 0, 1)
+		p.create("t", replicas(0, 1))
+		r := replicaID{tp("t", 0), 1}
+		delete(p.store.states, r.TopicPartition)
+		p.c.partition(r.TopicPartition).leadership.ISR = []metadata.BrokerID{0} // so the state is read
+		if deleted {
+			p.c.deletionQueue.add("t")
+		}
+		if err := p.moveReplicas([]replicaID{r}, offlineReplica); err != nil {
+			t.Fatal(err)
+		}
+		text := "Failed to change state of replica 1 for partition t-0 since the leader and isr path in zookeeper is empty"
+		if logged := strings.Contains(p.log.String(), text); logged == deleted || p.c.replicaState(r) != onlineReplica {
+			t.Errorf("topic being deleted %t: logged %t, state %s", deleted, logged, p.c.replicaState(r))
+		}
 	}
 }
 
@@ -71,7 +93,7 @@ func TestADeletedReplicaLeavesTheAssignment(t *testing.T) {
 		if assigned := p.c.assignment(r.TopicPartition).Replicas; !slices.Equal(assigned, []metadata.BrokerID{0, 1}) {
 			t.Errorf("before %s the replicas are %v", c.to, assigned)
 		}
-		if err := p.replicas.move(p.ctx, []replicaID{r}, c.to); err != nil {
+		if err := p.moveReplicas([]replicaID{r}, c.to); err != nil {
 			t.Fatal(err)
 		}
 		if got := p.requests(); got != c.requests || p.c.replicaState(r) != c.to {
@@ -101,7 +123,7 @@ func TestReplicasEnterOnlyLegalStates(t *testing.T) {
 			p.create("t", replicas(0, 1))
 			r := replicaID{tp("t", 0), 1}
 			p.c.setReplicaState(r, from)
-			if err := p.replicas.move(p.ctx, []replicaID{r}, to); err != nil {
+			if err := p.moveReplicas([]replicaID{r}, to); err != nil {
 				t.Fatal(err)
 			}
 			allowed := slices.Contains(predecessors, from)

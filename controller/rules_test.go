@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -55,7 +56,7 @@ func TestAPartitionComesOnlineOnlyFromALegalState(t *testing.T) {
 	h, a, _ := twoTopics(t)
 	h.m.c.partition(a).state = nonExistentPartition
 	before := h.store.states[a]
-	if outcomes, err := h.m.partitions.move(h.m.ctx, []TopicPartition{a}, onlinePartition, electOffline); err != nil || len(outcomes) != 0 {
+	if outcomes, err := h.m.partitions.bringOnline(h.m.ctx, []TopicPartition{a}, electOffline); err != nil || len(outcomes) != 0 {
 		t.Errorf("outcomes %+v, %v", outcomes, err)
 	}
 	if now := h.store.states[a]; !sameState(now, before) || h.m.c.partition(a).state != nonExistentPartition {
@@ -161,6 +162,37 @@ func TestDeletionsAndReassignmentsOfATopicExcludeEachOther(t *testing.T) {
 	}
 }
 
+// The controller watches the znodes of exactly the registered brokers and the topics. After its term
+// it watches only /controller.
+func TestOnlyKnownBrokersAndTopicsAreWatched(t *testing.T) {
+	h, s := busyCluster(t)
+	brokerAndTopicNodes := func() string {
+		var paths []string
+		for _, path := range sortedKeys(h.store.nodes) {
+			if name, ok := strings.CutPrefix(path, "/brokers/"); ok {
+				paths = append(paths, name)
+			}
+		}
+		return strings.Join(paths, " ")
+	}
+	for _, c := range []struct{ command, want string }{
+		{"answer", "ids/0 ids/1 ids/2 topics/doomed topics/t"},
+		{"kill 1", "ids/0 ids/2 topics/doomed topics/t"},
+		{"bounce 2", "ids/0 ids/2 topics/doomed topics/t"},
+		{"broker 1", "ids/0 ids/1 ids/2 topics/doomed topics/t"},
+		{"delete doomed", "ids/0 ids/1 ids/2 topics/doomed topics/t"},
+		{"answer", "ids/0 ids/1 ids/2 topics/t"},
+		{"steal 7", ""},
+	} {
+		if s.play(c.command); brokerAndTopicNodes() != c.want {
+			t.Errorf("%s: %s, want %s", c.command, brokerAndTopicNodes(), c.want)
+		}
+	}
+	if others := sortedKeys(h.store.nodes); !slices.Equal(others, []string{zkstore.ControllerPath}) || len(h.store.children) > 0 {
+		t.Errorf("after the term: nodes %v, children of %v", others, sortedKeys(h.store.children))
+	}
+}
+
 // The state of a term is not used in the next one.
 func TestTheStateOfATermEndsWithIt(t *testing.T) {
 	h, _, _ := twoTopics(t)
@@ -206,7 +238,7 @@ func TestErrorsThatPreventAllWritesEndTheEvent(t *testing.T) {
 		{zkstore.ErrNodeExists, false}, {zkstore.ErrInvalidNode, false}, {errors.New("other"), false},
 	} {
 		h.store.fail["SetPartitionStates"] = fmt.Errorf("write: %w", c.err)
-		outcomes, err := h.m.partitions.move(h.m.ctx, []TopicPartition{a}, onlinePartition, electOffline)
+		outcomes, err := h.m.partitions.bringOnline(h.m.ctx, []TopicPartition{a}, electOffline)
 		if c.all && !errors.Is(err, c.err) || !c.all && (err != nil || !errors.Is(outcomes[a].err, c.err)) {
 			t.Errorf("%v: outcome %v, error of the event %v", c.err, outcomes[a].err, err)
 		}

@@ -1,6 +1,8 @@
 package controller
 
 import (
+	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/monedula/monedula/zkstore"
@@ -54,6 +56,28 @@ func TestTopicsWithoutIDsGetTheKnownOrANewOne(t *testing.T) {
 		ids, writes := readTopicIDs(t, c.supported, c.known)
 		if ids["kept"] != kept || ids["lost"] != c.lost || ids["new"] != c.new || writes != c.writes {
 			t.Errorf("supported %t: ids %x, writes %q; want %x, %x, %x and %q", c.supported, ids, writes, kept, c.lost, c.new, c.writes)
+		}
+	}
+}
+
+// A topic that changes or disappears while its id is restored does not end the failover: an event
+// follows. Any other error does.
+func TestATopicMayChangeWhileItsIDIsRestored(t *testing.T) {
+	for _, c := range []struct {
+		err   error
+		fatal bool
+	}{{zkstore.ErrBadVersion, false}, {zkstore.ErrNoNode, false}, {zkstore.ErrControllerMoved, true}, {errors.New("lost"), true}} {
+		p := newParts(t, 0)
+		p.create("lost", replicas(0))
+		node := p.store.topics["lost"]
+		id := node.ID
+		node.ID = TopicID{}
+		p.store.topics["lost"] = node
+		nodes := &topicNodes{topicIDs: true, c: p.c, store: p.store, agenda: p.harness, log: p.partitions.log}
+		p.store.fail["SetTopic"] = fmt.Errorf("set: %w", c.err)
+		tps, err := nodes.read(p.ctx, []string{"lost"}, func(string) TopicID { return id })
+		if c.fatal != errors.Is(err, c.err) || !c.fatal && (err != nil || len(tps) != 1 || p.c.topicID("lost") != id) {
+			t.Errorf("%v: partitions %v, id %x, %v", c.err, tps, p.c.topicID("lost"), err)
 		}
 	}
 }

@@ -52,16 +52,13 @@ func (m *Machine) createPartitions(tps []TopicPartition) error {
 		return nil
 	}
 	m.log.Infof("New partition creation callback for %s", javatext.Join(tps, ","))
-	if _, err := m.partitions.move(m.ctx, tps, newPartition, electOffline); err != nil {
+	m.partitions.enter(tps, newPartition)
+	m.replicas.enter(m.c.replicasOfPartitions(tps), newReplica)
+	if _, err := m.partitions.bringOnline(m.ctx, tps, electOffline); err != nil {
 		return err
 	}
-	if err := m.replicas.move(m.ctx, m.c.replicasOfPartitions(tps), newReplica); err != nil {
-		return err
-	}
-	if _, err := m.partitions.move(m.ctx, tps, onlinePartition, electOffline); err != nil {
-		return err
-	}
-	return m.replicas.move(m.ctx, m.c.replicasOfPartitions(tps), onlineReplica)
+	m.replicas.enter(m.c.replicasOfPartitions(tps), onlineReplica)
+	return nil
 }
 
 // partitionModifications notifies that the data of a topic's znode changed.

@@ -63,9 +63,7 @@ func (m *Machine) startAll() error {
 	for _, r := range restarted {
 		m.c.setServed(r, true)
 	}
-	if err := m.replicas.move(m.ctx, restarted, onlineReplica); err != nil {
-		return err
-	}
+	m.replicas.enter(restarted, onlineReplica)
 	_, err := m.partitions.triggerOnline(m.ctx, func(string) bool { return true })
 	return err
 }
