@@ -368,8 +368,8 @@ func TestNewPartitionsAreRefusedInKafkasOrder(t *testing.T) {
 	}
 }
 
-// Lists as long as a request can have take time linear in their length. Quadratic work would take
-// hours.
+// Even for the longest lists that fit in a request, the time is linear in their length. Quadratic
+// work would take hours.
 func TestLongListsTakeLinearTime(t *testing.T) {
 	const many = 1 << 19
 	ids, texts := make([]metadata.BrokerID, many), make([]string, many)
@@ -497,7 +497,7 @@ func TestTopicsHaveNoIDBelowTheProtocolVersionThatAddsThem(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Without Random the placement starts at a random index.
+	// Options.Random is not set, so rand.IntN chooses where the placement starts.
 	a := New(Options{Store: store, Settings: func() *settings.Config { return config }, Logger: kafkalog.Discard()})
 	created, err := a.CreateTopic(t.Context(), NewTopic{Name: "t", Partitions: 2, Replicas: 1}, Change{Brokers: brokers(0, 1)})
 	if err != nil {
@@ -573,7 +573,7 @@ func TestOverridesOfOneBrokerAreDistinguishedFromThoseOfAll(t *testing.T) {
 	}
 }
 
-// Only a single broker may have keys that cannot be set for all brokers.
+// Some keys cannot be set for all brokers at once, only for each broker by itself.
 func TestChangesOfOneBrokerAreDistinguishedFromThoseOfAll(t *testing.T) {
 	for broker, perBroker := range map[string]bool{"1": true, "": false} {
 		configs := &perBrokerConfigs{}

@@ -222,9 +222,9 @@ func TestPlacementStartsAtTheRandomIndex(t *testing.T) {
 	}
 }
 
-// Partition 0 decides how many replicas a topic has. New partitions continue after the broker of
-// its first replica, or start at the first broker if that id is above all broker ids or there is no
-// replica.
+// Partition 0 decides how many replicas a topic has; if it has none, adding partitions fails. The
+// placement counts from the broker of its first replica, or from the first broker if all brokers
+// have lower ids than that one.
 func TestNewPartitionsFollowPartition0(t *testing.T) {
 	store := newFakeStore()
 	a := newAdmin(t, store)

@@ -100,8 +100,8 @@ func processorTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// fieldsOfRequests are values of fields with which requests reach more of their handlers. The epoch
-// is that of a controller unknown to the broker.
+// fieldsOfRequests has values for fields that take a request further into the code of its handler.
+// The epoch is that of a controller unknown to the broker.
 var fieldsOfRequests = map[string]int64{
 	"ControllerEpoch": 1 << 20, "Acks": -1, "TimeoutMillis": 100, "SessionTimeoutMillis": 10_000, "RebalanceTimeoutMillis": 1000,
 }
@@ -119,7 +119,7 @@ func requestAbout(key protocol.APIKey, version int16) kmsg.Request {
 			name(f, "ab")
 		}
 	}
-	if join, ok := req.(*kmsg.JoinGroupRequest); ok && version >= 5 { // of the only member, a static one
+	if join, ok := req.(*kmsg.JoinGroupRequest); ok && version >= 5 { // sent by the group's only member, a static one
 		join.Group, join.MemberID, join.ProtocolType = "members", "", "consumer"
 		join.InstanceID = kmsg.StringPtr("ab")
 	}
@@ -143,8 +143,8 @@ func about(entry reflect.Value, kind kmsg.ConfigResourceType, of string) {
 }
 
 // bytesForEntry is how much memory an entry of a request may take until it is answered, in addition
-// to eight times its bytes. It also limits the requests that clients may have in flight at the same
-// time.
+// to eight times its bytes. It has the value of entryWeight in broker/api, from which the share of a
+// request in the budget for all requests is computed.
 const bytesForEntry = 512
 
 // peakOf returns the largest growth of the heap while f ran.
@@ -248,11 +248,11 @@ func (s *servedAlone) costsInProportion(what string, key protocol.APIKey, versio
 		var problem string
 		switch {
 		case float64(b.allocations) > float64(a.allocations)*factor+5000:
-			problem = fmt.Sprintf("%d allocations, %d for %d bytes", b.allocations, a.allocations, len(less))
+			problem = fmt.Sprintf("%d allocations, but one of %d bytes takes only %d", b.allocations, len(less), a.allocations)
 		case float64(b.bytes) > float64(a.bytes)*factor+1<<20:
-			problem = fmt.Sprintf("%d bytes allocated, %d for %d bytes", b.bytes, a.bytes, len(less))
+			problem = fmt.Sprintf("%d allocated bytes, but one of %d bytes takes only %d", b.bytes, len(less), a.bytes)
 		case b.time > 60*time.Millisecond && float64(b.time) > float64(a.time)*factor:
-			problem = fmt.Sprintf("%v, %v for %d bytes", b.time, a.time, len(less))
+			problem = fmt.Sprintf("%v, but one of %d bytes takes only %v", b.time, len(less), a.time)
 		}
 		if problem == "" {
 			break

@@ -10,8 +10,8 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// HashPartition returns the partition, of a number of them, of an internal topic that stores a group
-// or a transactional id.
+// HashPartition returns which partition of an internal topic stores the group or the transactional
+// id, if the topic has this many partitions.
 func HashPartition(id string, partitions int32) int32 {
 	return javatext.Abs(javatext.StringHash(id)) % partitions
 }

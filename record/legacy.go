@@ -8,9 +8,9 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// Positions in a v0 or v1 entry. A wrapper is an entry with a codec, a null key, and compressed
-// entries of the same format as its value. Its offset is that of its last inner entry. The offsets
-// of inner entries are absolute in v0 and count from 0 in v1.
+// Positions in a v0 or v1 entry. A wrapper is an entry with a codec and a null key, whose value
+// consists of compressed entries of the same format. Its offset is that of its last inner entry. The
+// offsets of inner entries are absolute in v0 and count from 0 in v1.
 const (
 	legacyCRCAt        = 12
 	legacyAttributesAt = 17

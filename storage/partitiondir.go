@@ -83,7 +83,7 @@ func (d *partitionDir) syncFile(name string) error {
 	return f.Sync()
 }
 
-// syncName makes the name of the directory durable. The caller must hold the log's flushing.
+// syncName makes the name of the directory durable. The caller must hold Log.flushing.
 func (d *partitionDir) syncName() error {
 	return d.dirName.settle(func() error { return d.env.fs.SyncDir(d.dir.path) })
 }

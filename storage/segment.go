@@ -349,7 +349,7 @@ func (s *segment) noteLargest() error {
 	return s.times.maybeAppend(stamp.timestamp, stamp.offset, true)
 }
 
-// sync makes the segment's data and indexes durable. The caller must hold the log's flushing.
+// sync makes the segment's data and indexes durable. The caller must hold Log.flushing.
 func (s *segment) sync() error { return s.unsynced.settle(s.syncFiles) }
 
 func (s *segment) syncFiles() error {

@@ -14,7 +14,7 @@ import (
 // files are written one by one. Then the directories are synced. Such a file is only ever replaced,
 // never written to.
 type topicIDWriter struct {
-	writing sync.Mutex // held while files are written; taken before the writing of a topicIDFile
+	writing sync.Mutex // held while files are written; taken before topicIDFile.writing
 
 	mu  sync.Mutex // guards due
 	due []*topicIDFile

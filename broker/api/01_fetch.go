@@ -31,8 +31,8 @@ func Fetch(replicas *replication.Manager) Handler {
 	return Handler{Key: protocol.Fetch, Min: 0, Max: 17, PerEntry: true, Fail: completed(failFetch), Serve: h.serve}
 }
 
-// failFetch sets the code of the partitions up to v12 only. Older clients do not look at the top
-// level.
+// failFetch removes the partitions, which repeat the code, from v13 on. Up to v12 it keeps them,
+// because older clients do not look at the code at the top level.
 func failFetch(req *kmsg.FetchRequest, resp *kmsg.FetchResponse, _ error) {
 	resp.SessionID = req.SessionID
 	if req.Version >= 13 {
@@ -166,8 +166,8 @@ func unknownID(cluster *metadata.Snapshot) protocol.ErrorCode {
 	return protocol.NotLeaderOrFollower
 }
 
-// collect fills in the response in Kafka's order: the partitions that were read, then those that
-// admit refused. Adjacent partitions of a topic share an entry.
+// collect fills in the response in Kafka's order: the partitions that were read, then the refused
+// ones. Adjacent partitions of a topic share an entry.
 func (x *fetchCall) collect(c *Call, f *replication.Fetch) {
 	n, diverged := 0, 0
 	for i := range f.Partitions {

@@ -33,8 +33,8 @@ type TopicLister interface {
 //
 // A request waits for at most a second for topics that no controller has announced yet. If it is
 // still unknown whether they exist, they are LEADER_NOT_AVAILABLE, which makes clients try again,
-// and no topic is created. A request for all topics then also lists those in stored, which has
-// another second to answer.
+// and no topic is created. The answer to a request for all topics then also lists the topics that
+// stored returns within another second.
 //
 // Versions 0 to 12. v0 asks for all topics with an empty list and wants no dead brokers in
 // partitions, v1 asks for all with null, v4 may forbid auto-creation, v8 adds authorized
@@ -221,7 +221,7 @@ func (m *metadataCall) addUnannounced() error {
 }
 
 // addHidden adds topics that the peer is not allowed to see. They are left out of a list of all
-// topics, and without a name if the request asks by id.
+// topics. If the request asks by id, they are added without their names.
 func (m *metadataCall) addHidden(names []string) {
 	if m.all() {
 		return

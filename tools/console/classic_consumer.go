@@ -310,7 +310,7 @@ func (c *classicConsumer) inZookeeper(f func(ctx context.Context, store *zkstore
 	defer cancel()
 	store, err := zkstore.Open(ctx, zkstore.Config{Connect: c.o.zookeeper.Or(""), SessionTimeout: 30 * time.Second})
 	var timeout *zkstore.ConnectionTimeoutError
-	if errors.As(err, &timeout) { // 1.1.1 prints the first line
+	if errors.As(err, &timeout) { // 1.1.1 prints only the first of these two lines
 		return lineError{"No brokers found in ZK.\n" + timeout.Hint()}
 	}
 	if err != nil {
