@@ -61,8 +61,8 @@ func (c *chaos) faults() []fault {
 		{"the controller sleeps", process, func() { c.sleep(c.someController()) }},
 		{"a broker stops cleanly", process, func() { m := c.any(); m.stop(); c.down = append(c.down, m) }},
 
-		{"a log directory of two is full", disks, func() { c.disks[c.any()][c.random.IntN(2)].fill() }},
-		{"a log directory of two fails", disks, func() { c.disks[c.any()][c.random.IntN(2)].breakDir() }},
+		{"one of a broker's two log directories is full", disks, func() { c.disks[c.any()][c.random.IntN(2)].fill() }},
+		{"one of a broker's two log directories fails", disks, func() { c.disks[c.any()][c.random.IntN(2)].breakDir() }},
 		{"the disks of a broker are full", disks, func() { m := c.any(); c.disks[m][0].fill(); c.disks[m][1].fill() }},
 		{"the disks of the controller are full", disks, func() { m := c.someController(); c.disks[m][0].fill(); c.disks[m][1].fill() }},
 
@@ -205,7 +205,7 @@ func (c *chaos) someController() *member {
 	return c.member(id)
 }
 
-// wait waits for a random time of at most most, while a fault lasts.
+// wait waits for a random time below the given maximum, while a fault lasts.
 func (c *chaos) wait(most time.Duration) {
 	<-time.After(time.Duration(c.random.Int64N(int64(most))))
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// groupCases returns the cases of consumer groups, by key. They need a coordinator, which the cases
-// of FindCoordinator create.
+// groupCases returns the cases of consumer groups for one API key. They need a coordinator, which
+// the cases of FindCoordinator create.
 func groupCases(key int16) []differentialCase {
 	all := map[int16][]differentialCase{}
 	maps.Copy(all, coordinatorCases())
@@ -79,8 +79,8 @@ func joinCase(name string, change func(*kmsg.JoinGroupRequest)) differentialCase
 	})
 }
 
-// stable creates a stable group of one member on the side and returns the member's id and
-// generation.
+// stable creates a stable group of one member on one of the two brokers and returns the member's id
+// and generation.
 func stable(s *side, group string, instance *string) (member string, generation int32) {
 	awaitCoordinator(s, 0)
 	join := joinRequest(group, "")

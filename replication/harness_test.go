@@ -58,7 +58,7 @@ type isrRecorder struct {
 func (r *isrRecorder) Submit(c ISRChange, done func(ISRAnswer)) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.pending) > 0 { // of the single partition that tests change, as in changeQueue
+	if len(r.pending) > 0 { // tests change only one partition, and like changeQueue this takes one change of it at a time
 		return false
 	}
 	r.changes = append(r.changes, c)
@@ -369,7 +369,7 @@ func (b *testBroker) newFetch(offset record.Offset, change ...func(*Fetch)) *Fet
 	return f
 }
 
-// asFollower makes a fetch one of a follower.
+// asFollower turns a fetch into that of a follower.
 func asFollower(id metadata.BrokerID) func(*Fetch) {
 	return func(f *Fetch) { f.ReplicaID = id; f.Partitions[0].LogStartOffset = 0 }
 }
@@ -433,7 +433,7 @@ func within[T any](t *testing.T, what string, from <-chan T) T {
 // parked waits until n requests are parked on partition 0.
 func (b *testBroker) parked(n int32) {
 	b.t.Helper()
-	eventually(b.t, "the wait for a partition's progress", func() bool { return b.partition().waits.requests() == n })
+	eventually(b.t, fmt.Sprintf("%d parked requests", n), func() bool { return b.partition().waits.requests() == n })
 }
 
 // requests returns the number of parked requests among the observers.

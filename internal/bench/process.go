@@ -10,8 +10,8 @@ import (
 )
 
 // cpuSeconds returns the CPU time, user and system, that a process and its threads, including ended
-// ones, have used since it started. /proc/PID/stat has the same time in ticks of 10 ms; this is in
-// nanoseconds, from the process's CPU clock, whose id the kernel derives from the process id.
+// ones, have used since it started. It reads the process's CPU clock, whose id the kernel derives
+// from the process id, because /proc/PID/stat has the same time only in ticks of 10 ms.
 func cpuSeconds(pid int) (float64, error) {
 	const wholeProcessRunTime = 2
 	var t unix.Timespec

@@ -14,8 +14,8 @@ import (
 	"strings"
 )
 
-// pkg has the counts of one package, or of all. Lines count those of files that are not tests,
-// blank ones included.
+// pkg has the counts of one package, or of all. Everything but testLines is counted only in files
+// that are not tests. The numbers of lines include blank lines.
 type pkg struct {
 	name                 string
 	files, lines         int

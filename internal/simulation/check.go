@@ -24,7 +24,7 @@ type checker struct {
 
 	histories map[incarnation]*history
 	seen      map[seenKey]seenState
-	// The state in ZooKeeper, by place:
+	// The state in ZooKeeper, by place of the partition (see tp):
 	ids         [partitionCount + 1]zkstore.TopicID // zero if there is no topic
 	states      [partitionCount + 1]partitionState
 	assignments [partitionCount + 1]assignment
@@ -392,9 +392,10 @@ func (c *checker) final() {
 }
 
 // settled reports whether the cluster has recovered: everything is acknowledged and committed, and
-// all replicas are in sync and complete. A follower's high watermark may be lower: if it dropped
-// the response with the newest one, because its leader had a new epoch, the fetch session does not
-// send it again before there are new records (KIP-227; in Kafka too).
+// all replicas are in sync and complete. A follower's high watermark may be lower: if the follower
+// dropped the response with the newest high watermark, because by then it followed in a new leader
+// epoch, the fetch session does not send that high watermark again before there are new records
+// (KIP-227; in Kafka too).
 func (w *world) settled() bool {
 	for p := range w.partitions {
 		producer := w.producers[p]

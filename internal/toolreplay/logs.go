@@ -53,8 +53,8 @@ func (l *Logs) Fail(key protocol.APIKey, codes ...protocol.ErrorCode) {
 	l.failures[key] = append(l.failures[key], codes...)
 }
 
-// Written returns the records of a topic as key=value, with null for null and the headers in
-// brackets.
+// Written returns the records of a topic as key=value, followed by the headers in brackets. A
+// missing key or value is written as the word null.
 func (l *Logs) Written(topic string) []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -1,5 +1,5 @@
-// Package zktest is a ZooKeeper server in the process of a test. It serves the data model of
-// internal/zktree to the clients of this code base, so that tests of single packages need no JVM.
+// Package zktest is a ZooKeeper server that runs inside the test process. It serves the data model
+// of internal/zktree to the clients of this code base, so that tests of single packages need no JVM.
 // What depends on a real server, such as quorums and restarts, is tested with a real one.
 package zktest
 
@@ -83,7 +83,8 @@ func Start(t testing.TB) *Server {
 	return s
 }
 
-// accept reports whether the server still runs. It then closes the connection when it ends.
+// accept reports whether the server still runs. If so, the server closes the connection when it
+// ends.
 func (s *Server) accept(conn net.Conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -144,7 +145,8 @@ func (s *Server) Get(path string) (data string, exists bool) {
 	return string(raw), exists
 }
 
-// Put creates or replaces a node that belongs to no session of a client, and its parents.
+// Put creates or replaces a node, and creates its parents if they are missing. They belong to no
+// client's session.
 func (s *Server) Put(t testing.TB, path, data string) {
 	t.Helper()
 	s.mu.Lock()
