@@ -32,12 +32,13 @@ const (
 	OpSyncDir  OpKind = "syncdir"
 	OpChtimes  OpKind = "chtimes"
 	OpLock     OpKind = "lock"
+	OpUsage    OpKind = "statfs"
 )
 
 // Changes reports whether the operation changes what is stored or makes it durable.
 func (k OpKind) Changes() bool {
 	switch k {
-	case OpOpen, OpRead, OpClose, OpStat, OpReadDir, OpLock:
+	case OpOpen, OpRead, OpClose, OpStat, OpReadDir, OpLock, OpUsage:
 		return false
 	}
 	return true
@@ -163,7 +164,12 @@ func (i *intercepted) Lock(name string) (io.Closer, error) {
 	return i.base.Lock(name)
 }
 
-func (i *intercepted) Usage(name string) (total, usable int64, err error) { return i.base.Usage(name) }
+func (i *intercepted) Usage(name string) (total, usable int64, err error) {
+	if err := i.check(Op{Kind: OpUsage, Name: name}); err != nil {
+		return 0, 0, err
+	}
+	return i.base.Usage(name)
+}
 
 type interceptedFile struct {
 	File

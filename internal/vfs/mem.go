@@ -17,9 +17,10 @@ import (
 // Mem is a file system in memory. It records what has been synced (contents by File.Sync, names by
 // SyncDir), so CrashClone can lose the rest.
 type Mem struct {
-	mu    sync.Mutex // guards the tree, all nodes and locks
-	root  *node
-	locks map[string]bool
+	mu       sync.Mutex // guards the tree, all nodes and the fields below
+	root     *node
+	locks    map[string]bool
+	capacity int64 // bytes; 0: unlimited
 }
 
 var _ FS = (*Mem)(nil)
@@ -338,12 +339,58 @@ func (l memLock) Close() error {
 	return nil
 }
 
-// Usage reports an unused terabyte.
+// Limit sets the capacity in bytes; 0 means unlimited, as at first. A write that would exceed it
+// writes what fits and fails with ENOSPC. As on a real volume, zeros that were never written take no
+// space.
+func (m *Mem) Limit(capacity int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.capacity = capacity
+}
+
+// Usage reports the capacity and what is left of it, or an unused terabyte if there is no limit.
 func (m *Mem) Usage(name string) (total, usable int64, err error) {
-	if _, err := m.Stat(name); err != nil {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, err := m.walkLocked("statfs", name); err != nil {
 		return 0, 0, err
 	}
-	return 1 << 40, 1 << 40, nil
+	if m.capacity == 0 {
+		return 1 << 40, 1 << 40, nil
+	}
+	return m.capacity, max(0, m.capacity-m.root.used()), nil
+}
+
+// used returns the bytes that the files below a node take.
+func (n *node) used() int64 {
+	total := int64(0)
+	for _, p := range n.data.pages {
+		if p != nil {
+			total += pageSize
+		}
+	}
+	for _, child := range n.children {
+		total += child.used()
+	}
+	return total
+}
+
+// fittingLocked returns how many of n bytes can be written to a file at off. The caller must hold
+// mu.
+func (m *Mem) fittingLocked(file *node, off int64, n int) int {
+	if m.capacity == 0 {
+		return n
+	}
+	free := m.capacity - m.root.used()
+	for at := off; at < off+int64(n); at += pageSize - at%pageSize {
+		if file.data.at(int(at/pageSize)) != nil {
+			continue
+		}
+		if free -= pageSize; free < 0 {
+			return int(at - off)
+		}
+	}
+	return n
 }
 
 type memInfo struct {
@@ -416,8 +463,11 @@ func (f *memFile) WriteAt(b []byte, off int64) (n int, err error) {
 		if off < 0 {
 			return pathError("write", f.name, fs.ErrInvalid)
 		}
-		file.data.writeAt(b, off)
-		n = len(b)
+		n = f.fs.fittingLocked(file, off, len(b))
+		file.data.writeAt(b[:n], off)
+		if n < len(b) {
+			return pathError("write", f.name, syscall.ENOSPC)
+		}
 		return nil
 	})
 	return n, err

@@ -33,7 +33,8 @@ type FS interface {
 	// returns ErrLocked if another process or this one holds the lock. Closing any descriptor of
 	// the file releases the lock, so other code must not open the file.
 	Lock(name string) (io.Closer, error)
-	// Usage returns the total and the usable bytes of the volume that contains name.
+	// Usage returns the total and the usable bytes of the volume that contains name. Usable bytes
+	// are those that a process without privileges may still write.
 	Usage(name string) (total, usable int64, err error)
 }
 

@@ -298,3 +298,38 @@ func TestALinkIsASecondNameForTheFile(t *testing.T) {
 		}
 	})
 }
+
+func TestALimitedVolumeBecomesFullAndIsFreed(t *testing.T) {
+	m := NewMem()
+	m.Limit(10 * pageSize)
+	usable := func(want int64) {
+		t.Helper()
+		total, usable, err := m.Usage("/")
+		must(t, err)
+		if total != 10*pageSize || usable != want*pageSize {
+			t.Errorf("%d pages of %d usable, want %d of 10", usable/pageSize, total/pageSize, want)
+		}
+	}
+	f := create(t, m, "/a", strings.Repeat("x", 4*pageSize+1))
+	usable(5)
+	must(t, f.Preallocate(100*pageSize)) // takes no space
+	usable(5)
+	n, err := f.WriteAt(make([]byte, 6*pageSize), 4*pageSize+10)
+	wantError(t, err, syscall.ENOSPC)
+	if want := 6*pageSize - 10; n != want {
+		t.Errorf("wrote %d bytes, want %d", n, want)
+	}
+	usable(0)
+	_, err = f.WriteAt([]byte("y"), 3)
+	must(t, err)
+	_, err = create(t, m, "/b", "").WriteAt([]byte("y"), 0)
+	wantError(t, err, syscall.ENOSPC)
+	must(t, f.Truncate(pageSize))
+	usable(9)
+	must(t, m.Remove("/a"))
+	usable(10)
+	m.Limit(0)
+	if _, usable, err := m.Usage("/"); err != nil || usable < 1<<40 {
+		t.Errorf("without a limit: %d usable, %v", usable, err)
+	}
+}
