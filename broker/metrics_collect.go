@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/monedula/monedula/metrics"
 	"github.com/monedula/monedula/network"
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/replication"
 	"github.com/monedula/monedula/storage"
 )
@@ -50,9 +52,13 @@ func (m *brokerMetrics) collectServer(server *network.Server) {
 	})
 }
 
+// refusedOrigins are the labels of the origins of appends.
+var refusedOrigins = [...]string{record.FromClient: "client", record.FromReplication: "replication", record.FromCoordinator: "coordinator"}
+
 // collectLogs collects the metrics of the log directories and, while it runs, of log recovery.
 func (m *brokerMetrics) collectLogs(logs *storage.Manager) {
 	manager := metrics.Name{Group: "kafka.log", Type: "LogManager"}
+	space := metrics.Name{Group: "monedula", Type: "storage"}
 	m.registry.Collect(func(s *metrics.Scrape) {
 		offline := 0
 		for _, d := range logs.Dirs() {
@@ -62,6 +68,14 @@ func (m *brokerMetrics) collectLogs(logs *storage.Manager) {
 				offline++
 			}
 			s.Gauge(named(manager, "LogDirectoryOffline").With("logDirectory", d.Path), failed)
+			s.Gauge(named(space, "log_dir_usable_bytes").With("logDirectory", d.Path), float64(d.Usable))
+			for origin, name := range refusedOrigins {
+				refused := 0.0
+				if slices.Contains(d.Refuses, record.Origin(origin)) {
+					refused = 1
+				}
+				s.Gauge(named(space, "log_dir_refuses_appends").With("logDirectory", d.Path, "origin", name), refused)
+			}
 		}
 		s.Gauge(named(manager, "OfflineLogDirectoryCount"), float64(offline))
 		for dir, left := range logs.RecoveryProgress() {

@@ -60,7 +60,7 @@ func TestAFailedLogDirectoryFailsOverAsWithRealBrokers(t *testing.T) {
 
 func TestABrokerWithoutLogDirectoriesExitsWhileZooKeeperIsAway(t *testing.T) {
 	keeper, m := testkit.NewZooKeeper(t), mount(t, "16m")
-	b := newBroker(t, options{dir: filepath.Join(m.path, "kafka-logs"), zookeeper: keeper.Address() + "/k"})
+	b := newBroker(t, options{dir: filepath.Join(m.path, "kafka-logs"), zookeeper: keeper.Address() + "/k", extra: []string{unchecked}})
 	b.startIn(m)
 	b.createTopic("a", 1)
 	b.produce("a", "1")

@@ -358,11 +358,14 @@ func TestAFullLogDirectoryPreventsStartup(t *testing.T) {
 	b.endsWith(b.dir, "no space left on device")
 }
 
+// unchecked disables the check of the free space, so that a disk can become full.
+const unchecked = "monedula.disk.low.watermark.bytes=0"
+
 // If its last log directory fills up while the broker runs, the broker exits. All acknowledged
 // records exist once there is space again.
 func TestADirectoryThatFillsUpStopsTheBrokerWithoutLoss(t *testing.T) {
 	m := mount(t, "4m")
-	b := newBroker(t, options{dir: filepath.Join(m.path, "kafka-logs")})
+	b := newBroker(t, options{dir: filepath.Join(m.path, "kafka-logs"), extra: []string{unchecked}})
 	b.startIn(m)
 	b.createTopic("a", 1, "segment.index.bytes=4096")
 	line, acknowledged := strings.Repeat("x", 100_000), 0

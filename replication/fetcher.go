@@ -373,6 +373,11 @@ func (f *fetcher) lookAtLocked(p *following, now time.Time) (again bool) {
 	if f.m.opts.PeerVersions.TruncateOnFetch {
 		ask.LastFetchedEpoch = p.lastEpoch
 	}
+	if !log.HasSpaceFor(record.FromReplication) {
+		// The leader may still send one batch, which is refused. What matters is its log start,
+		// without which DeleteRecords would not free the disk.
+		ask.MaxBytes = 0
+	}
 	f.session.want(p.id, ask)
 	// A quota may hold the partition back. A lag of -1 may persist: in a new epoch, a leader whose
 	// session has the partition sends nothing until there is something new.

@@ -107,7 +107,12 @@ func (f *fetcher) apply(id TopicPartition, ask PartitionAsk, answer *kmsg.FetchR
 	}
 	was := *p
 	switch {
+	case failure == nil && ask.MaxBytes == 0: // asked so because the disk is almost full
+		round.delayed = append(round.delayed, id)
 	case failure == nil:
+	case errors.Is(failure, storage.ErrDiskLow):
+		round.delayed = append(round.delayed, id)
+		failure = nil
 	case errors.Is(failure, storage.ErrTooManyFiles):
 		round.delayed = append(round.delayed, id)
 		failure = nil
@@ -170,7 +175,7 @@ func (f *fetcher) applyDataLocked(p *following, answer *kmsg.FetchResponseTopicP
 	}
 	done, err := p.partition.appendFetched(answer.RecordBatches, p.offset, p.epoch, record.Offset(answer.HighWatermark), record.Offset(answer.LogStartOffset))
 	if err != nil {
-		return 0, err
+		return done.events, err
 	}
 	if done.nextOffset != p.offset {
 		p.offset = done.nextOffset

@@ -27,7 +27,13 @@ type playedLeader struct {
 
 func playLeader(t *testing.T, change ...func(*Options)) *playedLeader {
 	t.Helper()
-	l := &playedLeader{testBroker: newTestBroker(t, change...), time: time.UnixMilli(1_700_000_000_000)}
+	return playLeaderOf(newTestBroker(t, change...))
+}
+
+// playLeaderOf is like playLeader, with a broker that the test has created.
+func playLeaderOf(b *testBroker) *playedLeader {
+	b.t.Helper()
+	l := &playedLeader{testBroker: b, time: time.UnixMilli(1_700_000_000_000)}
 	l.cfg.Now = func() time.Time { return l.time }
 	l.cfg.Follow = func(f *Follower) { l.follower = f }
 	l.fetchLog = kafkalog.For(kafkalog.New(&l.lines), "kafka.server.ReplicaFetcherThread")

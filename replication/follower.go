@@ -6,6 +6,7 @@ import (
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
+	"github.com/monedula/monedula/storage"
 )
 
 // makeFollower makes the partition a follower of the role's leader, which must be alive. It reports
@@ -62,8 +63,9 @@ type followed struct {
 }
 
 // appendFetched appends the records that the leader of epoch sent for fetchOffset, and adopts the
-// leader's high watermark and log start offset as far as this log goes. Offsets that do not
-// continue the log are an error that stops following.
+// leader's high watermark and log start offset as far as this log goes, even if the records are
+// refused with storage.ErrDiskLow. Offsets that do not continue the log are an error that stops
+// following.
 func (p *Partition) appendFetched(set []byte, fetchOffset record.Offset, epoch metadata.LeaderEpoch, leaderHigh, leaderStart record.Offset) (followed, error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
@@ -76,12 +78,16 @@ func (p *Partition) appendFetched(set []byte, fetchOffset record.Offset, epoch m
 			"Offset mismatch for partition %s: fetched offset = %d, log end offset = %d", p.id, fetchOffset, was.LogEnd)
 	}
 	f := followed{nextOffset: was.LogEnd, lastEpoch: metadata.NoLeaderEpoch}
+	var refused error
 	if len(set) > 0 {
 		if err := p.restartAtFirstBatch(p.log, set); err != nil {
 			return f, err
 		}
 		info, err := p.log.AppendAsFollower(set, epoch)
-		if err != nil {
+		switch {
+		case errors.Is(err, storage.ErrDiskLow):
+			refused = err
+		case err != nil:
 			return f, err
 		}
 		if info.Bytes > 0 {
@@ -93,7 +99,10 @@ func (p *Partition) appendFetched(set []byte, fetchOffset record.Offset, epoch m
 	if _, moved := p.log.SetHighWatermark(leaderHigh); moved {
 		f.events |= highWatermarkMoved
 	}
-	return f, p.log.AdoptLogStart(leaderStart)
+	if err := p.log.AdoptLogStart(leaderStart); err != nil {
+		return f, err
+	}
+	return f, refused
 }
 
 // truncate truncates a follower's log to offset, as the leader of epoch requires. A future log must

@@ -155,6 +155,9 @@ func (mv *move) truncate(current, future *storage.Log, keep record.Offset) error
 // copy appends the next piece of the current log to the future log, without holding a lock of the
 // partition.
 func (mv *move) copy(current, future *storage.Log, epoch metadata.LeaderEpoch, buf *[]byte) (moveOutcome, error) {
+	if !future.HasSpaceFor(record.FromClient) {
+		return moveWaits, nil // the other partitions of the directory need the space
+	}
 	from := future.Offsets().LogEnd
 	data, err := current.Read(storage.Read{Offset: from, MaxBytes: mv.m.opts.FetchPartitionBytes, MinOneMessage: true})
 	if errors.Is(err, protocol.OffsetOutOfRange) {
@@ -177,6 +180,8 @@ func (mv *move) copy(current, future *storage.Log, epoch metadata.LeaderEpoch, b
 	switch {
 	case errors.Is(err, protocol.CorruptMessage):
 		mv.m.mover.log.Errorf("Found invalid messages during fetch for partition %s offset %d: %v", mv.id, from, err)
+		return moveWaits, nil
+	case errors.Is(err, storage.ErrDiskLow):
 		return moveWaits, nil
 	case err != nil && mv.marked():
 		return moveContinues, nil // truncated during the read and filled with other batches

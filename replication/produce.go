@@ -193,7 +193,9 @@ func (m *Manager) appendFailed(p *Partition, part *PartitionProduce, err error) 
 	case protocol.InvalidProducerEpoch:
 		m.log.Infof("[ReplicaManager broker=%d] Error processing append operation on partition %s: %v", m.opts.BrokerID, p.id, err)
 	default:
-		m.log.Errorf("[ReplicaManager broker=%d] Error processing append operation on partition %s: %v", m.opts.BrokerID, p.id, err)
+		if !errors.Is(err, storage.ErrDiskLow) { // which the log directory logs once
+			m.log.Errorf("[ReplicaManager broker=%d] Error processing append operation on partition %s: %v", m.opts.BrokerID, p.id, err)
+		}
 	}
 	p.traffic.failedProduces.Add(1)
 	if log := p.Log(); log != nil {
@@ -291,7 +293,7 @@ func (part *PartitionProduce) Answer() protocol.ProducePartitionResponse {
 	case errors.As(part.Err, &unverified):
 		text := unverified.Error()
 		a.ErrorMessage = &text
-	case a.ErrorCode == protocol.InvalidProducerIDMapping:
+	case a.ErrorCode == protocol.InvalidProducerIDMapping, errors.Is(part.Err, storage.ErrDiskLow):
 		a.ErrorMessage = specificText(part.Err)
 	}
 	return a

@@ -9,7 +9,7 @@ import (
 // Kafka's table is compared with that of a real broker, and because the block of values in the log
 // and DescribeConfigs responses contain only Kafka's keys. A new key needs a row here, a place in
 // newTable, and an accessor. It cannot be changed at run time.
-var monedula = newTable(metricsListener.Key)
+var monedula = newTable(metricsListener.Key, diskLowWatermark.Key)
 
 var metricsListener = KeyOf[string]{row[string]("monedula.metrics.listener", "", hostAndPort, Low, ReadOnly,
 	"Address, as host:port, on which metrics are served by HTTP in the text format of Prometheus, under "+
@@ -19,6 +19,19 @@ var metricsListener = KeyOf[string]{row[string]("monedula.metrics.listener", "",
 // not served.
 func (c *Config) MetricsListener() string {
 	return metricsListener.in(c.own)
+}
+
+var diskLowWatermark = KeyOf[int64]{row[int64]("monedula.disk.low.watermark.bytes", -1, atLeast(-1), Medium, ReadOnly,
+	"Number of free bytes of a log directory's file system below which records from clients to partitions in this directory are "+
+		"refused with the retriable error NOT_ENOUGH_REPLICAS, until a quarter more is free. Below half of it, partitions in the "+
+		"directory also pause to follow their leaders. Below a quarter, records of coordinators are also refused. Fetches, retention "+
+		"and DeleteRecords continue. -1 means 1 % of the file system, at least 8 MiB (or an eighth of a smaller file system) and at "+
+		"most 1 GiB. 0 disables the check.")}
+
+// DiskLowWatermark returns the number of free bytes of a file system below which client records are
+// refused; -1 if it is to be derived from the size of the file system, 0 if nothing is refused.
+func (c *Config) DiskLowWatermark() int64 {
+	return diskLowWatermark.in(c.own)
 }
 
 // parseOwn parses the keys that Kafka does not have.

@@ -28,6 +28,24 @@ func TestTheMetricsListenerIsNotShownAsAKeyOfKafka(t *testing.T) {
 	}
 }
 
+func TestTheLowWatermarkOfDisksIsRead(t *testing.T) {
+	for text, want := range map[string]int64{"": -1, "-1": -1, "0": 0, "1073741824": 1 << 30} {
+		lines := ""
+		if text != "" {
+			lines = "monedula.disk.low.watermark.bytes=" + text + "\n"
+		}
+		if got := mustLoad(t, lines).DiskLowWatermark(); got != want {
+			t.Errorf("%q: %d, want %d", text, got, want)
+		}
+	}
+	for _, text := range []string{"-2", "1g", "1e9"} {
+		_, err := load(t, "zookeeper.connect=localhost:2181\nmonedula.disk.low.watermark.bytes="+text+"\n", nil)
+		if err == nil || !strings.Contains(err.Error(), "monedula.disk.low.watermark.bytes") {
+			t.Errorf("%q: error %v", text, err)
+		}
+	}
+}
+
 func TestMetricsListenerIsChecked(t *testing.T) {
 	for text, want := range map[string]string{
 		"9404":            "Value must be host:port",

@@ -42,14 +42,18 @@ func isTooManyFiles(err error) bool {
 func storageError(what string, cause error) error {
 	err := protocol.Errorf(protocol.KafkaStorageError, "%s: %v", what, cause)
 	if isTooManyFiles(cause) {
-		return tooManyFiles{err}
+		return kindOf{err, ErrTooManyFiles}
 	}
 	return err
 }
 
-type tooManyFiles struct{ error }
+// kindOf is an error that also wraps the exported error of its kind, which its text does not show.
+type kindOf struct {
+	error
+	kind error
+}
 
-func (e tooManyFiles) Unwrap() []error { return []error{e.error, ErrTooManyFiles} }
+func (e kindOf) Unwrap() []error { return []error{e.error, e.kind} }
 
 // fail handles an error that ended an operation in the directory. A disk error takes the directory
 // offline. It returns the KAFKA_STORAGE_ERROR for the callers.

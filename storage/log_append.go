@@ -40,7 +40,7 @@ type Append struct {
 }
 
 // AppendAsLeader checks, stamps and appends a client's or coordinator's records. A duplicate of an
-// idempotent batch is not an error. After a failed write the log accepts no further append before a
+// idempotent batch is not an error. An error may wrap ErrDiskLow. After a failed write the log accepts no further append before a
 // restart (KAFKA-10778).
 func (l *Log) AppendAsLeader(a Append) (AppendInfo, error) {
 	w := newAppender(l, a)
@@ -59,6 +59,9 @@ func (l *Log) AppendAsLeader(a Append) (AppendInfo, error) {
 		}
 		return w.info, err
 	}
+	if err := l.dir.reserve(a.Origin, checked.ValidBytes); err != nil {
+		return w.info, err
+	}
 	if err := w.asLeader(checked); err != nil {
 		return w.info, err
 	}
@@ -68,7 +71,7 @@ func (l *Log) AppendAsLeader(a Append) (AppendInfo, error) {
 // AppendAsFollower appends the leader's bytes unchanged. Batches whose leader epoch is above
 // leaderEpoch, the epoch the fetch was made in, are dropped together with all that follow
 // (KAFKA-18723). A first offset below the log end is an error (UNKNOWN_SERVER_ERROR with a
-// message), and the replica must stop fetching. The returned offsets are those of the batches that
+// message), and the replica must stop fetching. An error may wrap ErrDiskLow. The returned offsets are those of the batches that
 // were appended.
 func (l *Log) AppendAsFollower(set []byte, leaderEpoch metadata.LeaderEpoch) (AppendInfo, error) {
 	w := newAppender(l, Append{Records: set, Origin: record.FromReplication, LeaderEpoch: metadata.NoLeaderEpoch})
@@ -87,6 +90,9 @@ func (l *Log) AppendAsFollower(set []byte, leaderEpoch metadata.LeaderEpoch) (Ap
 	if checked.ValidBytes == 0 {
 		w.info.LogStartOffset = l.Offsets().LogStart
 		return w.info, nil
+	}
+	if err := l.dir.reserve(record.FromReplication, checked.ValidBytes); err != nil {
+		return w.info, err
 	}
 	if err := w.asFollower(checked); err != nil {
 		return w.info, err

@@ -33,6 +33,12 @@ type logDir struct {
 
 	checkpoints dirCheckpoints
 
+	lowWatermark int64 // monedula.disk.low.watermark.bytes; 0: the free space is not measured
+	space        diskSpace
+	measuring    sync.Mutex   // held while the free space is measured
+	measureDue   atomic.Bool  // an append has begun a measurement
+	later        func(func()) // runs work in the background
+
 	cleanAtStart bool // the clean-shutdown marker existed
 	loaded       bool // all logs were loaded
 	partlyLoaded bool // all logs but some, which are not served

@@ -61,6 +61,7 @@ type Options struct {
 	KeepTopicIDs            bool          // inter.broker.protocol.version 2.8 and later
 	ZstdAllowed             bool          // inter.broker.protocol.version 2.1 and later (KIP-110)
 	OpenFiles               int           // number of idle files kept open
+	DiskLowWatermark        int64         // monedula.disk.low.watermark.bytes; -1: derived from the volume, 0: none
 }
 
 // DefaultOptions returns Kafka's defaults.
@@ -77,6 +78,7 @@ func DefaultOptions() Options {
 		KeepTopicIDs:            true,
 		ZstdAllowed:             true,
 		OpenFiles:               1000,
+		DiskLowWatermark:        -1,
 	}
 }
 
@@ -93,6 +95,7 @@ func OptionsOf(c *settings.Config) Options {
 	o.ProducerExpiryCheck = settings.Milliseconds(int64(settings.ProducerIDExpirationCheckIntervalMs.Of(c)))
 	o.KeepTopicIDs = c.IBP().AtLeast("2.8-IV0")
 	o.ZstdAllowed = c.IBP().AtLeast("2.1-IV0")
+	o.DiskLowWatermark = c.DiskLowWatermark()
 	return o
 }
 
@@ -193,7 +196,8 @@ func (m *Manager) openDirs() error {
 			return fmt.Errorf("Duplicate log directory found: %s", strings.Join(m.config.Dirs, ", "))
 		}
 		d := &logDir{path: absolute, fs: m.config.FS, log: m.log, onFailure: m.dropDirLater,
-			background: newPool(max(m.config.RecoveryThreads, 2)), small: newPool(smallWriters)}
+			background: newPool(max(m.config.RecoveryThreads, 2)), small: newPool(smallWriters), lowWatermark: m.config.DiskLowWatermark}
+		d.later = func(f func()) { m.env.schedule.after(0, d.small, f) }
 		d.checkpoints = dirCheckpoints{dir: d, logs: &m.logs, files: map[string]map[TopicPartition]record.Offset{}}
 		m.dirs = append(m.dirs, d)
 	}
@@ -231,6 +235,7 @@ func (m *Manager) openDir(d *logDir) error {
 		return nil
 	}
 	d.lock = lock
+	d.measureSpace()
 	return m.identify(d)
 }
 
@@ -402,6 +407,8 @@ type DirStatus struct {
 	Online bool
 	Total  int64 // bytes of the volume, -1 if unknown
 	Usable int64
+	// Refuses are the origins whose appends are refused because too little space is free.
+	Refuses []record.Origin
 }
 
 // Dirs returns the state of every directory, in the order of log.dirs.
@@ -413,6 +420,7 @@ func (m *Manager) Dirs() []DirStatus {
 			if total, usable, err := m.config.FS.Usage(d.path); err == nil {
 				s.Total, s.Usable = total, usable
 			}
+			s.Refuses = d.space.refuses()
 		}
 		all = append(all, s)
 	}

@@ -17,7 +17,16 @@ func (m *Manager) Start() {
 	m.every(o.RecoveryPointCheckpoint, func() { m.eachDir(func(d *logDir) { d.checkpoints.writeRecoveryPoints() }) })
 	m.every(o.LogStartCheckpoint, func() { m.eachDir(func(d *logDir) { d.checkpoints.writeLogStarts() }) })
 	m.every(o.ProducerExpiryCheck, m.expireProducers)
+	if o.DiskLowWatermark != 0 {
+		for _, d := range m.dirs {
+			m.env.schedule.every(diskCheck, diskCheck, d.small, d.measureSpace)
+		}
+	}
 }
+
+// diskCheck is the period in which the free space of a log directory is measured, besides the
+// measurements that appends begin.
+const diskCheck = time.Second
 
 // flushPeriod returns ms, or the largest int64, Kafka's default, if ms is the longest Duration.
 func flushPeriod(ms int64) int64 {

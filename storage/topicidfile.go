@@ -74,7 +74,7 @@ func (f *topicIDFile) flush() error {
 		return err
 	}
 	// The disk is not at fault; see isDiskError.
-	return tooManyFiles{protocol.Errorf(protocol.KafkaStorageError, "The topic id of partition %s could not be written", f.home.name)}
+	return kindOf{protocol.Errorf(protocol.KafkaStorageError, "The topic id of partition %s could not be written", f.home.name), ErrTooManyFiles}
 }
 
 // put runs a step of writing the file while the directory cannot be renamed, and reports whether the

@@ -154,9 +154,11 @@ func (b *broker) boot() {
 		}
 	}
 	b.removeDoubles()
+	o := storage.DefaultOptions()
+	o.DiskLowWatermark = 0 // a measurement every second would be an event
 	b.logs = must(storage.NewManager(storage.ManagerConfig{FS: b.disk(), Dirs: w.dataDirs(), Log: logger, BrokerID: b.id,
 		ClusterID: "simulated-cluster-0001", Defaults: topic, TopicConfig: func(string) *settings.Topic { return topic },
-		Now: w.clock, Later: func(d time.Duration, f func()) { b.after(d, f) }, UniqueID: w.uniqueID, Options: storage.DefaultOptions()}))
+		Now: w.clock, Later: func(d time.Duration, f func()) { b.after(d, f) }, UniqueID: w.uniqueID, Options: o}))
 	if err := b.logs.Load(context.Background()); err != nil {
 		panic(err)
 	}
