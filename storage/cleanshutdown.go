@@ -25,10 +25,8 @@ func takeCleanShutdown(fsys vfs.FS, dir string) (clean bool, err error) {
 	return true, fsys.SyncDir(dir)
 }
 
-// writeCleanShutdown marks the log directory as shut down cleanly.
+// writeCleanShutdown marks the log directory as shut down cleanly. Kafka writes the file in place; a
+// torn one would also count.
 func writeCleanShutdown(fsys vfs.FS, dir string) error {
-	if err := writeFileSynced(fsys, filepath.Join(dir, cleanShutdownFile), []byte(cleanShutdownMarker)); err != nil {
-		return err
-	}
-	return fsys.SyncDir(dir)
+	return writeFileAtomic(fsys, filepath.Join(dir, cleanShutdownFile), []byte(cleanShutdownMarker))
 }
