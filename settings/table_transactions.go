@@ -4,13 +4,13 @@ package settings
 var (
 	TransactionMaxTimeoutMs = key[int32]("transaction.max.timeout.ms", 900000, atLeast(1), High, ReadOnly,
 		"Longest transaction timeout that a producer may request.")
-	_ = key[int32]("transaction.abort.timed.out.transaction.cleanup.interval.ms", 10000, atLeast(1), Low, ReadOnly,
+	TransactionAbortTimedOutCleanupIntervalMs = key[int32]("transaction.abort.timed.out.transaction.cleanup.interval.ms", 10000, atLeast(1), Low, ReadOnly,
 		"How often transactions that have timed out are aborted.")
-	_ = key[int32]("transaction.remove.expired.transaction.cleanup.interval.ms", 3600000, atLeast(1), Low, ReadOnly,
+	TransactionRemoveExpiredCleanupIntervalMs = key[int32]("transaction.remove.expired.transaction.cleanup.interval.ms", 3600000, atLeast(1), Low, ReadOnly,
 		"How often expired transactional ids are removed.")
 	TransactionPartitionVerificationEnable = key[bool]("transaction.partition.verification.enable", true, nil, Low, ClusterWide,
 		"Whether a transactional batch is verified with the transaction coordinator before it is appended.")
-	_ = key[int32]("transaction.state.log.load.buffer.size", 5242880, atLeast(1), High, ReadOnly,
+	TransactionStateLogLoadBufferSize = key[int32]("transaction.state.log.load.buffer.size", 5242880, atLeast(1), High, ReadOnly,
 		"Size of a read when transactions are loaded.")
 	TransactionStateLogMinISR = key[int32]("transaction.state.log.min.isr", 2, atLeast(1), High, ReadOnly,
 		"Number of in-sync replicas required by the transactions topic.")
@@ -20,7 +20,7 @@ var (
 		"Number of replicas of the transactions topic.")
 	TransactionStateLogSegmentBytes = key[int32]("transaction.state.log.segment.bytes", 104857600, atLeast(1), High, ReadOnly,
 		"Size of a segment of the transactions topic.")
-	_ = key[int32]("transactional.id.expiration.ms", 604800000, atLeast(1), High, ReadOnly,
+	TransactionalIDExpirationMs = key[int32]("transactional.id.expiration.ms", 604800000, atLeast(1), High, ReadOnly,
 		"How long an unused transactional id is kept.")
 	ProducerIDExpirationMs = key[int32]("producer.id.expiration.ms", 86400000, atLeast(1), Low, ClusterWide,
 		"How long the sequence numbers of an idle producer are kept.")

@@ -43,7 +43,7 @@ var allowed = map[string][]string{
 	"replication":  {"storage", "network"},
 	"coordinator":  {"replication", "storage"},
 	"group":        {"coordinator", "replication", "storage", "zkstore"},
-	"transaction":  {"coordinator", "replication", "storage", "producerids"},
+	"transaction":  {"coordinator", "replication"},
 	"broker/api":   {"admin", "controller", "network", "replication", "storage", "zkstore", "group", "transaction", "producerids"},
 	"broker":       {"*"},
 	"cmd/monedula": {"broker", "tools", "tools/cli", "tools/server", "internal/gcpacer"},

@@ -1,0 +1,418 @@
+package transaction
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/metadata"
+	"github.com/monedula/monedula/peerlink"
+	"github.com/monedula/monedula/protocol"
+)
+
+// Versions of WriteTxnMarkers that are sent.
+const (
+	markersVersionMin = 0
+	markersVersionMax = 1
+)
+
+// retryPause is how long a marker or a record waits until it is tried again for the first time. Later
+// pauses are twice as long each, up to retryPause << retryDoublings. A change of the metadata ends
+// them all, since it may announce another leader.
+const (
+	retryPause     = 100 * time.Millisecond
+	retryDoublings = 4
+)
+
+// markersPerRequest is the approximate maximum number of markers of a request. A broker refuses a
+// request with too many entries.
+const markersPerRequest = 10_000
+
+// markerSender writes the markers of decided transactions on the leaders of their partitions. It has
+// one request in flight for each broker, with the markers of all transactions that wait for it. What
+// cannot be sent or is refused for the time being is tried again after a pause, with the leader that
+// the metadata then has.
+//
+// Goroutines: one for each broker with waiting markers, and one while something is to be tried again.
+type markerSender struct {
+	c        *Coordinator
+	metadata *metadata.Cache
+	dial     peerlink.Dialer
+	ctx      context.Context
+	cancel   context.CancelFunc
+
+	mu      sync.Mutex // a leaf; guards the fields below and the queues
+	queues  map[string]*markerQueue
+	retries []retry
+	pausing bool // a goroutine waits for the next attempt
+}
+
+// markerQueue has the markers that wait for one broker.
+type markerQueue struct {
+	link    *peerlink.Link
+	waiting []*markerJob
+	sending bool // a goroutine is sending requests
+	failing bool // the last request had no answer; used only by that goroutine
+}
+
+// markerJob is a transaction's markers for partitions with the same leader.
+type markerJob struct {
+	e          *entry
+	markers    *Markers
+	partitions []TopicPartition // sorted; must not be changed
+	attempts   int              // that have failed before
+}
+
+// retry is something to try again: markers, or a record of an entry.
+type retry struct {
+	at            time.Time
+	job           *markerJob
+	unknownBroker bool // the leader of the job's partitions is not reachable
+
+	e      *entry
+	record *Transition
+}
+
+// pauseAfter returns the pause after a number of earlier attempts.
+func pauseAfter(attempts int) time.Duration { return retryPause << min(attempts, retryDoublings) }
+
+func newMarkerSender(c *Coordinator, cache *metadata.Cache, dial peerlink.Dialer) *markerSender {
+	s := &markerSender{c: c, metadata: cache, dial: dial, queues: map[string]*markerQueue{}}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s
+}
+
+// close closes the connections. It must be called when all goroutines have ended.
+func (s *markerSender) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, q := range s.queues {
+		q.link.Close()
+	}
+}
+
+// destination is where markers go.
+type destination struct {
+	address string // "": not known
+	deleted bool   // the partition does not exist
+}
+
+// destinationOf returns where the marker of a partition goes.
+func (s *markerSender) destinationOf(cluster *metadata.Snapshot, id TopicPartition) destination {
+	p := cluster.Partition(id.Topic, id.Partition)
+	switch {
+	case p == nil:
+		return destination{deleted: cluster.Complete}
+	case cluster.Brokers[p.Leader] == nil:
+		return destination{}
+	}
+	e, ok := cluster.Brokers[p.Leader].Endpoints[s.c.opts.Listener]
+	if !ok {
+		return destination{}
+	}
+	return destination{address: net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port)))}
+}
+
+// send distributes a job to the queues of the leaders of its partitions. Markers of deleted
+// partitions count as written. Those without a reachable leader are tried again later.
+func (s *markerSender) send(j *markerJob) {
+	cluster := s.metadata.Snapshot()
+	var shares []share
+next:
+	for _, p := range j.partitions {
+		to := s.destinationOf(cluster, p)
+		for i := range shares {
+			if shares[i].to == to {
+				shares[i].partitions = append(shares[i].partitions, p)
+				continue next
+			}
+		}
+		shares = append(shares, share{to, []TopicPartition{p}})
+	}
+	for _, share := range shares {
+		part := &markerJob{j.e, j.markers, share.partitions, j.attempts}
+		switch {
+		case share.to.deleted:
+			s.c.logf(Info, MarkerLine, "Couldn't find leader endpoint for partitions %v while trying to send transaction markers for %s, these partitions are likely deleted already and hence can be skipped",
+				part.partitions, j.e.txn.ID)
+			s.c.markersWritten(part, part.partitions)
+		case share.to.address == "":
+			s.later(retry{job: part, unknownBroker: true})
+		default:
+			s.enqueue(share.to.address, part)
+		}
+	}
+}
+
+// share is the partitions of a job with the same destination.
+type share struct {
+	to         destination
+	partitions []TopicPartition
+}
+
+// enqueue adds a job to a broker's queue.
+func (s *markerSender) enqueue(address string, j *markerJob) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	q := s.queues[address]
+	if q == nil {
+		q = &markerQueue{link: peerlink.New(peerlink.Config{Address: address, Dial: s.dial,
+			ClientID:       "broker-" + strconv.Itoa(int(s.c.opts.BrokerID)) + "-txn-marker-sender",
+			ConnectTimeout: s.c.opts.RequestTimeout, RequestTimeout: s.c.opts.RequestTimeout})}
+		s.queues[address] = q
+	}
+	q.waiting = append(q.waiting, j)
+	if !q.sending {
+		q.sending = s.c.rt.Go(func() { s.run(q) })
+	}
+}
+
+// take removes and returns the jobs for the next request. Those of unloaded ids are dropped. If none
+// is left, sending ends.
+func (s *markerSender) take(q *markerQueue) (jobs []*markerJob) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	taken, markers := 0, 0
+	for ; taken < len(q.waiting) && markers < markersPerRequest; taken++ {
+		if j := q.waiting[taken]; !j.e.unloaded.Load() {
+			jobs, markers = append(jobs, j), markers+len(j.partitions)
+		}
+	}
+	if q.waiting = q.waiting[taken:]; len(q.waiting) == 0 {
+		q.waiting = nil
+	}
+	q.sending = len(jobs) > 0
+	return jobs
+}
+
+// run sends requests until the queue is empty.
+func (s *markerSender) run(q *markerQueue) {
+	for {
+		jobs := s.take(q)
+		if len(jobs) == 0 {
+			return
+		}
+		resp, err := q.link.Between(s.ctx, markersRequest(jobs), markersVersionMin, markersVersionMax)
+		if s.ctx.Err() != nil {
+			return
+		}
+		if failed := err != nil; failed != q.failing {
+			if q.failing = failed; failed {
+				s.c.logf(Warn, MarkerLine, "Sending transaction markers to %s failed; they are sent again: %v", q.link.Address(), err)
+			}
+		}
+		if err != nil {
+			s.laterAll(jobs)
+			continue
+		}
+		s.settle(jobs, resp.(*kmsg.WriteTxnMarkersResponse))
+	}
+}
+
+func markersRequest(jobs []*markerJob) *kmsg.WriteTxnMarkersRequest {
+	req := kmsg.NewPtrWriteTxnMarkersRequest()
+	req.Markers = make([]kmsg.WriteTxnMarkersRequestMarker, len(jobs))
+	for i, j := range jobs {
+		m := &req.Markers[i]
+		m.ProducerID, m.ProducerEpoch, m.Committed = j.markers.ProducerID, j.markers.Epoch, j.markers.Commit
+		m.CoordinatorEpoch = int32(j.markers.CoordinatorEpoch)
+		indexes := make([]int32, len(j.partitions))
+		for k, p := range j.partitions {
+			indexes[k] = p.Partition
+			if last := len(m.Topics) - 1; last >= 0 && m.Topics[last].Topic == p.Topic {
+				m.Topics[last].Partitions = m.Topics[last].Partitions[:len(m.Topics[last].Partitions)+1]
+			} else {
+				m.Topics = append(m.Topics, kmsg.WriteTxnMarkersRequestMarkerTopic{Topic: p.Topic, Partitions: indexes[k : k+1]})
+			}
+		}
+	}
+	return req
+}
+
+// settle passes the response to the transactions. A marker that the response leaves out is tried
+// again.
+func (s *markerSender) settle(jobs []*markerJob, resp *kmsg.WriteTxnMarkersResponse) {
+	answers := make(map[int64]*kmsg.WriteTxnMarkersResponseMarker, len(resp.Markers))
+	for i := range resp.Markers {
+		answers[resp.Markers[i].ProducerID] = &resp.Markers[i]
+	}
+	for _, j := range jobs {
+		s.settleOne(j, codesOf(j.partitions, answers[j.markers.ProducerID]))
+	}
+}
+
+// codesOf returns the code of each of the sorted partitions. That of a partition without an answer is
+// UNKNOWN_SERVER_ERROR.
+func codesOf(partitions []TopicPartition, m *kmsg.WriteTxnMarkersResponseMarker) []protocol.ErrorCode {
+	codes := make([]protocol.ErrorCode, len(partitions))
+	for i := range codes {
+		codes[i] = protocol.UnknownServerError
+	}
+	if m == nil {
+		return codes
+	}
+	for i := range m.Topics {
+		for _, p := range m.Topics[i].Partitions {
+			at, found := slices.BinarySearchFunc(partitions, TopicPartition{Topic: m.Topics[i].Topic, Partition: p.Partition}, comparePartitions)
+			if found {
+				codes[at] = protocol.ErrorCode(p.ErrorCode)
+			}
+		}
+	}
+	return codes
+}
+
+// settleOne passes the codes of a job's partitions to its transaction.
+func (s *markerSender) settleOne(j *markerJob, codes []protocol.ErrorCode) {
+	var written, again []TopicPartition
+	var refusals []string
+	for i, p := range j.partitions {
+		switch code := codes[i]; OutcomeOf(code) {
+		case MarkerWritten:
+			written = append(written, p)
+		case MarkerAbandoned:
+			s.c.logf(Info, MarkerLine, "Sending %s's transaction marker for partition %s has permanently failed with error %s with the current coordinator epoch %d; cancel sending any more transaction markers %s to the brokers",
+				j.e.txn.ID, p, code.Exception(), j.markers.CoordinatorEpoch, j.markers)
+			s.c.markersAbandoned(j)
+			return
+		default:
+			again, refusals = append(again, p), append(refusals, p.String()+": "+code.Name())
+		}
+	}
+	if len(written) > 0 {
+		s.c.markersWritten(j, written)
+	}
+	if len(again) > 0 {
+		s.c.logf(Info, MarkerLine, "Sending %s's transaction markers with coordinator epoch %d failed for %s; they are sent again",
+			j.e.txn.ID, j.markers.CoordinatorEpoch, strings.Join(refusals, ", "))
+		s.later(retry{job: &markerJob{j.e, j.markers, again, j.attempts}})
+	}
+}
+
+// String returns the text that Kafka logs.
+func (m *Markers) String() string {
+	return fmt.Sprintf("TxnMarkerEntry{producerId=%d, producerEpoch=%d, coordinatorEpoch=%d, result=%s, partitions=%v}",
+		m.ProducerID, m.Epoch, m.CoordinatorEpoch, deciding(m.Commit).result(), m.Partitions)
+}
+
+// wanted reports whether the transaction still waits for the job's markers.
+func (c *Coordinator) wanted(j *markerJob) (wanted bool) {
+	c.step(j.e, func(t *Transaction, _ time.Time) *Effects {
+		wanted = t.markers == j.markers
+		return nil
+	})
+	return wanted
+}
+
+// markersWritten passes partitions that have their marker, or do not exist, to the transaction.
+func (c *Coordinator) markersWritten(j *markerJob, partitions []TopicPartition) {
+	c.step(j.e, func(t *Transaction, _ time.Time) *Effects { return t.MarkersWritten(j.markers, partitions) })
+}
+
+// markersAbandoned gives up a transaction's markers.
+func (c *Coordinator) markersAbandoned(j *markerJob) {
+	c.step(j.e, func(t *Transaction, _ time.Time) *Effects {
+		t.MarkersAbandoned(j.markers)
+		return nil
+	})
+}
+
+// later tries something again after a pause.
+func (s *markerSender) later(r retry) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.laterLocked(r)
+}
+
+func (s *markerSender) laterAll(jobs []*markerJob) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, j := range jobs {
+		s.laterLocked(retry{job: j})
+	}
+}
+
+func (s *markerSender) laterLocked(r retry) {
+	attempts := 0
+	if r.job != nil {
+		attempts = r.job.attempts
+		r.job.attempts++
+	}
+	r.at = time.Now().Add(pauseAfter(attempts))
+	s.retries = append(s.retries, r)
+	if !s.pausing {
+		s.pausing = s.c.rt.Go(s.tryAgain)
+	}
+}
+
+// tryAgain tries everything again when its pause is over, until nothing is left.
+func (s *markerSender) tryAgain() {
+	tick := time.NewTicker(retryPause)
+	defer tick.Stop()
+	for changed := s.metadata.Changed(); ; {
+		all := false
+		select {
+		case <-tick.C:
+		case <-changed:
+			all, changed = true, s.metadata.Changed()
+		case <-s.ctx.Done():
+			return
+		}
+		for _, r := range s.takeRetries(all) {
+			switch {
+			case r.record != nil:
+				s.c.appendAgain(r.e, r.record)
+			case s.c.wanted(r.job):
+				s.send(r.job)
+			}
+		}
+		if !s.stillPausing() {
+			return
+		}
+	}
+}
+
+// takeRetries removes and returns what is to be tried now: all, or that whose pause is over.
+func (s *markerSender) takeRetries(all bool) (taken []retry) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	s.retries = slices.DeleteFunc(s.retries, func(r retry) bool {
+		due := all || !r.at.After(now)
+		if due {
+			taken = append(taken, r)
+		}
+		return due
+	})
+	return taken
+}
+
+// stillPausing reports whether something is to be tried again. If not, pausing ends.
+func (s *markerSender) stillPausing() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pausing = len(s.retries) > 0
+	return s.pausing
+}
+
+// sizes returns the number of jobs whose leader is not reachable and of records to append again.
+func (s *markerSender) sizes() (unknownBroker, records int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.retries {
+		switch r := &s.retries[i]; {
+		case r.record != nil:
+			records++
+		case r.unknownBroker:
+			unknownBroker++
+		}
+	}
+	return unknownBroker, records
+}
