@@ -85,7 +85,27 @@ func (m *brokerMetrics) collectLogs(logs *storage.Manager) {
 		for _, l := range logs.Logs() {
 			collectLog(s, l)
 		}
+		collectCleaner(s, logs.CleanerStatus())
 	})
+}
+
+// collectCleaner collects the metrics of the compaction of logs. No thread dies, so DeadThreadCount
+// is always 0.
+func collectCleaner(s *metrics.Scrape, c storage.CleanerStatus) {
+	cleaner := metrics.Name{Group: "kafka.log", Type: "LogCleaner"}
+	s.Gauge(named(cleaner, "cleaner-recopy-percent"), float64(c.RecopyPercent))
+	s.Gauge(named(cleaner, "max-buffer-utilization-percent"), float64(c.MaxBufferUtilization))
+	s.Gauge(named(cleaner, "max-clean-time-secs"), float64(c.MaxCleanSeconds))
+	s.Gauge(named(cleaner, "max-compaction-delay-secs"), float64(c.MaxCompactionDelaySec))
+	s.Gauge(named(cleaner, "DeadThreadCount"), 0)
+	s.Counter(metrics.Name{Group: "kafka.utils", Type: "Throttler", Name: "cleaner-io"}, float64(c.IOBytes))
+	manager := metrics.Name{Group: "kafka.log", Type: "LogCleanerManager"}
+	s.Gauge(named(manager, "max-dirty-percent"), float64(c.MaxDirtyPercent))
+	s.Gauge(named(manager, "time-since-last-run-ms"), float64(c.SinceLastRunMs))
+	for dir, n := range c.Uncleanable {
+		s.Gauge(named(manager, "uncleanable-partitions-count").With("logDirectory", dir), float64(n.Partitions))
+		s.Gauge(named(manager, "uncleanable-bytes").With("logDirectory", dir), float64(n.Bytes))
+	}
 }
 
 func collectLog(s *metrics.Scrape, l *storage.Log) {

@@ -94,6 +94,8 @@ type Builder struct {
 
 	entrySizeMax int // bytes; 0: no limit
 	setSizeMax   int // bytes, for v0/v1 without compression; 0: no limit
+
+	stored bool // the records come from a log, which may hold what the checks of an append refuse
 }
 
 // NewBuilder returns a builder for one batch.
@@ -101,8 +103,16 @@ func NewBuilder(o Options) *Builder { return newBuilder(nil, o) }
 
 // newBuilder returns a builder that appends its batch to dst.
 func newBuilder(dst []byte, o Options) *Builder {
-	b := &Builder{o: o, start: len(dst), lastOffset: o.BaseOffset - 1,
-		maxTimestamp: NoTimestamp, offsetOfMax: NoOffset, err: o.validate()}
+	b := new(Builder)
+	b.reset(dst, o)
+	return b
+}
+
+// reset makes the builder append another batch to dst. It keeps the memory of the last one's
+// records.
+func (b *Builder) reset(dst []byte, o Options) {
+	*b = Builder{o: o, start: len(dst), lastOffset: o.BaseOffset - 1, maxTimestamp: NoTimestamp, offsetOfMax: NoOffset,
+		err: o.validate(), scratch: b.scratch, headers: b.headers}
 	b.out.b = append(dst, make([]byte, b.headSize())...)
 	if o.HasDeleteHorizon {
 		b.baseTimestamp = o.DeleteHorizonMs
@@ -110,7 +120,6 @@ func newBuilder(dst []byte, o Options) *Builder {
 	if b.err == nil && o.Codec != None {
 		b.compressor, b.err = openCompressor(o.Codec, o.Level, &b.out, o.Magic)
 	}
-	return b
 }
 
 // headSize returns the size of the header of a batch, or of the part of a wrapper before its value.
@@ -188,7 +197,7 @@ func (b *Builder) check(offset Offset, timestamp int64, headers []byte) error {
 	switch {
 	case offset <= b.lastOffset:
 		return fmt.Errorf("illegal offset %d following previous offset %d (offsets must increase)", offset, b.lastOffset)
-	case timestamp < 0 && timestamp != NoTimestamp:
+	case timestamp < 0 && timestamp != NoTimestamp && !b.stored:
 		return fmt.Errorf("invalid negative timestamp %d", timestamp)
 	case b.o.Magic < 2 && len(headers) > 1:
 		return fmt.Errorf("magic v%d does not support record headers", b.o.Magic)

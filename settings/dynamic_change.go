@@ -19,7 +19,7 @@ func checkChange(before, now *Config) error {
 			return err
 		}
 	}
-	if err := checkCleanerThreads(logCleanerThreads.Of(before), logCleanerThreads.Of(now)); err != nil {
+	if err := checkCleanerThreads(LogCleanerThreads.Of(before), LogCleanerThreads.Of(now)); err != nil {
 		return err
 	}
 	if err := checkLocalRetention(now); err != nil {

@@ -83,14 +83,14 @@ func (c *Config) identityRules() []demand {
 
 func (c *Config) logRules() []demand {
 	wait, retention := ReplicaFetchWaitMaxMs.Of(c), c.RetentionMs()
-	threads := logCleanerThreads.Of(c)
+	threads := LogCleanerThreads.Of(c)
 	return []demand{
 		require(logRollMs.Name, c.RollMs() >= 1, "log.roll.ms must be greater than or equal to 1"),
 		require(logRollJitterMs.Name, c.RollJitterMs() >= 0, "log.roll.jitter.ms must be greater than or equal to 0"),
 		require(logRetentionMs.Name, retention >= 1 || retention == -1,
 			"log.retention.ms must be unlimited (-1) or, greater than or equal to 1"),
 		require(logDirs.Name, len(c.LogDirs()) > 0, "At least one log directory must be defined via log.dirs or log.dir."),
-		require(logCleanerDedupeBufferSize.Name, threads > 0 && logCleanerDedupeBufferSize.Of(c)/int64(threads) > 1<<20,
+		require(LogCleanerDedupeBufferSize.Name, threads > 0 && LogCleanerDedupeBufferSize.Of(c)/int64(threads) > 1<<20,
 			"log.cleaner.dedupe.buffer.size must be at least 1MB per cleaner thread."),
 		require(ReplicaSocketTimeoutMs.Name, wait <= ReplicaSocketTimeoutMs.Of(c),
 			"replica.socket.timeout.ms should always be at least replica.fetch.wait.max.ms to prevent unnecessary socket timeouts"),

@@ -34,19 +34,19 @@ var (
 		"How long a deleted file is kept on disk.")
 	logCleanupPolicy = key[[]string]("log.cleanup.policy", []string{"delete"}, in("compact", "delete"), Medium, ClusterWide,
 		"What happens to old segments: delete, compact, or both.")
-	_ = key[bool]("log.cleaner.enable", true, nil, Medium, ReadOnly,
+	LogCleanerEnable = key[bool]("log.cleaner.enable", true, nil, Medium, ReadOnly,
 		"Whether the log cleaner, which compacts topics, runs.")
-	logCleanerThreads = key[int32]("log.cleaner.threads", 1, atLeast(0), Medium, ClusterWide,
+	LogCleanerThreads = key[int32]("log.cleaner.threads", 1, atLeast(0), Medium, ClusterWide,
 		"Number of threads of the log cleaner.")
-	_ = key[float64]("log.cleaner.io.max.bytes.per.second", 1.7976931348623157e308, nil, Medium, ClusterWide,
+	LogCleanerIOMaxBytesPerSecond = key[float64]("log.cleaner.io.max.bytes.per.second", 1.7976931348623157e308, nil, Medium, ClusterWide,
 		"Largest number of bytes per second that the log cleaner reads and writes.")
-	logCleanerDedupeBufferSize = key[int64]("log.cleaner.dedupe.buffer.size", 134217728, nil, Medium, ClusterWide,
+	LogCleanerDedupeBufferSize = key[int64]("log.cleaner.dedupe.buffer.size", 134217728, nil, Medium, ClusterWide,
 		"Memory for the keys of the log cleaner, in all threads.")
-	_ = key[int32]("log.cleaner.io.buffer.size", 524288, atLeast(0), Medium, ClusterWide,
+	LogCleanerIOBufferSize = key[int32]("log.cleaner.io.buffer.size", 524288, atLeast(0), Medium, ClusterWide,
 		"Memory for the read and write buffers of the log cleaner, in all threads.")
-	_ = key[float64]("log.cleaner.io.buffer.load.factor", 0.9, nil, Medium, ClusterWide,
+	LogCleanerIOBufferLoadFactor = key[float64]("log.cleaner.io.buffer.load.factor", 0.9, nil, Medium, ClusterWide,
 		"Load factor of the table of keys of the log cleaner.")
-	_ = key[int64]("log.cleaner.backoff.ms", 15000, atLeast(0), Medium, ClusterWide,
+	LogCleanerBackoffMs = key[int64]("log.cleaner.backoff.ms", 15000, atLeast(0), Medium, ClusterWide,
 		"Pause of the log cleaner if no log needs it.")
 	logCleanerMinCleanableRatio = key[float64]("log.cleaner.min.cleanable.ratio", 0.5, between(0, 1), Medium, ClusterWide,
 		"Share of a log that must be uncompacted before it is compacted.")

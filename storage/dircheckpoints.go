@@ -9,8 +9,8 @@ import (
 	"github.com/monedula/monedula/record"
 )
 
-// dirCheckpoints are the three checkpoint files of a log directory: the recovery points, log starts
-// and high watermarks of its logs.
+// dirCheckpoints are the four checkpoint files of a log directory: the recovery points, log starts
+// and high watermarks of its logs, and the offsets up to which they are cleaned.
 type dirCheckpoints struct {
 	dir  *logDir
 	logs *logTable
@@ -108,6 +108,30 @@ func (c *dirCheckpoints) writeHighWatermarks(logs []*Log) error {
 	return nil
 }
 
+// writeCleaned records that a log, which must be in the directory, is clean up to an offset. It does
+// nothing if the log was truncated since: truncations is the view's count when the cleaning began.
+func (c *dirCheckpoints) writeCleaned(l *Log, offset record.Offset, truncations int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	v := l.positions.load()
+	limit, known := c.limit(l.tp, cleanerOffsetFile)
+	if !known || v.truncations != truncations || l.check() != nil {
+		return
+	}
+	offsets := maps.Clone(c.files[cleanerOffsetFile])
+	if offsets == nil {
+		offsets = map[TopicPartition]record.Offset{}
+	}
+	offset = min(offset, limit)
+	if old, named := offsets[l.tp]; named && old == offset {
+		return
+	}
+	offsets[l.tp] = offset
+	if err := c.write(cleanerOffsetFile, offsets); err != nil {
+		c.dir.fail("Failed to access checkpoint file "+c.dir.file(cleanerOffsetFile)+" in dir "+c.dir.path, err)
+	}
+}
+
 // highWatermarkWrite is a log's high watermark in one write of its directory's checkpoint.
 type highWatermarkWrite struct {
 	write int64
@@ -146,7 +170,7 @@ func (c *dirCheckpoints) lowerTo(tps []TopicPartition, of func(tp TopicPartition
 	if c.dir.check() != nil {
 		return
 	}
-	for _, name := range [...]string{recoveryPointFile, logStartFile, highWatermarkFile} {
+	for _, name := range [...]string{recoveryPointFile, logStartFile, highWatermarkFile, cleanerOffsetFile} {
 		lowered := map[TopicPartition]record.Offset(nil)
 		for _, tp := range tps {
 			offset, named := c.files[name][tp]
@@ -192,6 +216,9 @@ func (c *dirCheckpoints) limit(tp TopicPartition, name string) (limit record.Off
 		return l.RecoveryPoint(), true
 	case logStartFile:
 		return o.LogStart, true
+	case cleanerOffsetFile:
+		v := l.positions.load()
+		return v.active().base, true
 	default:
 		return o.LogEnd, true
 	}

@@ -40,7 +40,10 @@ type Log struct {
 	// watermarks; guarded by dirCheckpoints.mu.
 	checkpointedHigh highWatermarkWrite
 
-	settling sync.Mutex // held by settleMove
+	settling sync.Mutex // held by settleMove; guards cleanedAtCopy
+	// cleanedAtCopy is the offset up to which the log that a future log replaces was clean when the
+	// copying began. What a later cleaning removed may be in the copy, so it does not count.
+	cleanedAtCopy record.Offset
 	// replaced is the log in another directory that this one has replaced, until the replacement is
 	// durable.
 	replaced atomic.Pointer[Log]

@@ -26,13 +26,13 @@ func (l *Log) Read(r Read) (Data, error) {
 	}
 }
 
-// changedSince reports whether, after v was taken, segments left the log, were cut, or moved to
-// another directory.
+// changedSince reports whether, after v was taken, segments left the log, were cut, were replaced, or
+// moved to another directory.
 func (l *Log) changedSince(v *view) bool {
 	l.mu.Lock() // waits for a change in progress
 	l.mu.Unlock()
 	now := l.positions.load()
-	return now.truncations != v.truncations || now.moves != v.moves || now.segments[0] != v.segments[0]
+	return now.truncations != v.truncations || now.moves != v.moves || now.replacements != v.replacements || now.segments[0] != v.segments[0]
 }
 
 func (l *Log) read(v *view, r Read) (Data, error) {

@@ -168,8 +168,7 @@ func (l *Log) LegacyOffsetsBefore(ts int64, max int) ([]record.Offset, error) {
 	if max < 0 {
 		return nil, protocol.Errorf(protocol.UnknownServerError, "The number of requested offsets is negative: %d", max)
 	}
-	v := l.positions.load()
-	entries, err := v.segmentTimes(l.env.now())
+	entries, err := l.segmentTimes()
 	if err != nil {
 		return nil, l.ioError("Error while fetching offsets before a time for %s in dir %s", err)
 	}
@@ -194,6 +193,17 @@ const (
 	latestTimestamp   = -1
 	earliestTimestamp = -2
 )
+
+// segmentTimes is like view.segmentTimes, and reads again if segments have left the log meanwhile.
+func (l *Log) segmentTimes() ([]timestampOffset, error) {
+	for {
+		v := l.positions.load()
+		entries, err := v.segmentTimes(l.env.now())
+		if err == nil || l.check() != nil || !l.changedSince(&v) {
+			return entries, err
+		}
+	}
+}
 
 // segmentTimes returns the segments' first offsets with their modification times, followed by the
 // log end with the time now (ms) unless the last segment is empty.

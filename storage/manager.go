@@ -62,6 +62,7 @@ type Options struct {
 	ZstdAllowed             bool          // inter.broker.protocol.version 2.1 and later (KIP-110)
 	OpenFiles               int           // number of idle files kept open
 	DiskLowWatermark        int64         // monedula.disk.low.watermark.bytes; -1: derived from the volume, 0: none
+	Cleaner                 CleanerOptions
 }
 
 // DefaultOptions returns Kafka's defaults.
@@ -79,6 +80,7 @@ func DefaultOptions() Options {
 		ZstdAllowed:             true,
 		OpenFiles:               1000,
 		DiskLowWatermark:        -1,
+		Cleaner:                 DefaultCleanerOptions(),
 	}
 }
 
@@ -96,6 +98,7 @@ func OptionsOf(c *settings.Config) Options {
 	o.KeepTopicIDs = c.IBP().AtLeast("2.8-IV0")
 	o.ZstdAllowed = c.IBP().AtLeast("2.1-IV0")
 	o.DiskLowWatermark = c.DiskLowWatermark()
+	o.Cleaner = cleanerOptionsOf(c)
 	return o
 }
 
@@ -108,11 +111,12 @@ const smallWriters = 32
 // Manager has no goroutines while idle: timers hand work to two pools per directory and one for the
 // periodic tasks, whose goroutines end with the work.
 type Manager struct {
-	config ManagerConfig
-	env    *environment
-	log    *logrus.Entry
-	dirs   logDirs
-	tasks  *pool // periodic work over all logs
+	config  ManagerConfig
+	env     *environment
+	log     *logrus.Entry
+	dirs    logDirs
+	tasks   *pool // periodic work over all logs
+	cleaner *cleaner
 
 	// creation is held for reading while a current log is created, of which many may run at once,
 	// and for writing while a log is deleted or replaced, or a future one is created.
@@ -171,14 +175,16 @@ func NewManager(c ManagerConfig) (*Manager, error) {
 		return nil, err
 	}
 	m.places = newPlaces(m.dirs, &m.logs)
+	m.cleaner = newCleaner(m)
 	return m, nil
 }
 
 // SetLive applies the options that may change while logs are open: RecoveryThreads, which from then
-// on affects only the shutdown, and ProducerExpirationMs.
+// on affects only the shutdown, ProducerExpirationMs, and those of the cleaner.
 func (m *Manager) SetLive(o Options) {
 	m.recoveryThreads.Store(int32(o.RecoveryThreads))
 	m.env.expirationMs.Store(o.ProducerExpirationMs)
+	m.cleaner.configure(o.Cleaner)
 }
 
 // SetDefaults replaces the configuration of topics that have none of their own. It also determines

@@ -69,6 +69,9 @@ func (m *Manager) CreateFuture(tp TopicPartition, dir string) (*Log, error) {
 		return nil, err
 	}
 	m.places.forget(tp)
+	l.settling.Lock()
+	l.cleanedAtCopy = current.dir.checkpoints.offset(cleanerOffsetFile, tp)
+	l.settling.Unlock()
 	return l, l.AssignTopicID(current.TopicID())
 }
 
@@ -168,9 +171,14 @@ func (m *Manager) settleMove(l *Log) error {
 	}
 	m.logs.takeUnserved(logKey{l.tp, false})
 	l.replaced.Store(nil)
-	for _, d := range [...]*logDir{old.dir, l.dir} {
-		m.env.schedule.after(0, d.background, d.checkpoint)
+	if l.cleanedAtCopy > 0 {
+		l.dir.checkpoints.writeCleaned(l, l.cleanedAtCopy, 0)
 	}
+	m.env.schedule.after(0, old.dir.background, func() {
+		old.dir.checkpoint()
+		old.dir.checkpoints.lower(l.tp)
+	})
+	m.env.schedule.after(0, l.dir.background, l.dir.checkpoint)
 	return nil
 }
 

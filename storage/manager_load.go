@@ -202,8 +202,12 @@ func (d *dirLoad) readState() (err error) {
 	if err != nil && !isDamage(err) {
 		return err
 	}
+	cleaned, err := d.readCheckpoint(cleanerOffsetFile, "cleaning its logs from their start")
+	if err != nil {
+		return err
+	}
 	d.dir.checkpoints.read(map[string]map[TopicPartition]record.Offset{
-		recoveryPointFile: d.recoveryPoints, logStartFile: d.logStarts, highWatermarkFile: highWatermarks})
+		recoveryPointFile: d.recoveryPoints, logStartFile: d.logStarts, highWatermarkFile: highWatermarks, cleanerOffsetFile: cleaned})
 	return nil
 }
 

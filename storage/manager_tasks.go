@@ -7,7 +7,8 @@ import (
 	"github.com/monedula/monedula/settings"
 )
 
-// Start begins the periodic work: retention, flushes, checkpoints and the expiry of producers.
+// Start begins the periodic work: retention, flushes, checkpoints, the expiry of producers and
+// compaction.
 func (m *Manager) Start() {
 	o := &m.config.Options
 	m.log.Infof("Starting log cleanup with a period of %d ms.", o.RetentionCheck.Milliseconds())
@@ -22,6 +23,7 @@ func (m *Manager) Start() {
 			m.env.schedule.every(diskCheck, diskCheck, d.small, d.measureSpace)
 		}
 	}
+	m.cleaner.start()
 }
 
 // diskCheck is the period in which the free space of a log directory is measured, besides the
@@ -56,6 +58,9 @@ func (m *Manager) allLogs() []*Log {
 func (m *Manager) deleteOldSegments() {
 	start, total := m.env.now(), 0
 	for _, l := range m.allLogs() {
+		if m.cleaner.isCleaning(l) {
+			continue // the cleaner does it afterwards
+		}
 		n, err := l.DeleteOldSegments()
 		total += n
 		if err != nil {
@@ -91,6 +96,7 @@ func (m *Manager) Close() error {
 	}
 	m.log.Info("Shutting down.")
 	m.env.schedule.close()
+	m.cleaner.close()
 	m.tasks.wait()
 	for _, d := range m.dirs {
 		d.background.wait()

@@ -23,8 +23,8 @@ type view struct {
 	// here and not from the file, which may already be longer.
 	endPosition int64
 	// truncations counts the cuts that may have made bytes unreadable; see view.pin. moves counts
-	// renames of the log's directory.
-	truncations, moves int64
+	// renames of the log's directory, and replacements those of segments by cleaned ones.
+	truncations, moves, replacements int64
 }
 
 // positions guards a log's view. The mutex is held only to copy or replace the value, never during

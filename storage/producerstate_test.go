@@ -360,7 +360,7 @@ func dumpedSnapshot(entries []producerEntry) []string {
 func TestSnapshotsHoldWhatKafkasDumpToolShows(t *testing.T) {
 	line := regexp.MustCompile(`(?m)^producerId: .*$`)
 	for _, path := range goldenFiles(t, "*.snapshot") {
-		dump := regexp.MustCompile(`/(crash|clean|oldformat)/`).ReplaceAllString(path, "/$1.dump/") + ".txt"
+		dump := regexp.MustCompile(`/logdir-3.9.1/(crash|clean|oldformat)/`).ReplaceAllString(path, "/logdir-3.9.1/$1.dump/") + ".txt"
 		entries, err := decodeSnapshot(mustRead(t, path))
 		noError(t, err)
 		var want []string

@@ -33,7 +33,7 @@ var allowed = map[string][]string{
 	"settings":     {},
 	"metrics":      {},
 	"peerlink":     {},
-	"storage":      {},
+	"storage":      {"storage/clean"},
 	"zkstore":      {"zkstore/zkclient"},
 	"network":      {},
 	"admin":        {"zkstore"},

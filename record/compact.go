@@ -1,0 +1,152 @@
+package record
+
+// Retention is the part of a compaction's decision that concerns a batch as a whole.
+type Retention struct {
+	// Discard drops all records of the batch.
+	Discard bool
+	// KeepEmpty keeps the header of a v2 batch that loses all its records, for the state of its
+	// producer or for the end of the log.
+	KeepEmpty bool
+	// MarkerOfEmptyTxn reports that the batch is the marker of a transaction without remaining
+	// records. The marker, like a tombstone, gets a delete horizon (KIP-534).
+	MarkerOfEmptyTxn bool
+}
+
+// Compacted describes what compaction did with a batch.
+type Compacted struct {
+	Read, Kept int  // records
+	Rewritten  bool // the batch was rebuilt or emptied
+}
+
+// Compactor rewrites batches for the compaction of a log. It reuses its memory, and is not safe for
+// concurrent use.
+type Compactor struct {
+	// DeleteHorizonMs is the delete horizon for batches that get one: now + delete.retention.ms.
+	DeleteHorizonMs int64
+
+	kept    []uint64 // a bit for each record of the batch
+	builder Builder
+}
+
+// Compact appends to dst what remains of the batch: the batch unchanged, a batch rebuilt with the
+// records that keep accepts, an empty batch, or nothing. Rebuilt batches have the offsets, codec,
+// producer and leader epoch of the original. A v2 batch with a tombstone gets a delete horizon. keep
+// must not retain the record. The batch must be whole and its checksum valid. Errors are those of
+// Batch.Each, and those of a batch whose offsets do not increase.
+func (c *Compactor) Compact(dst []byte, b Batch, r Retention, keep func(*Record) bool) (out []byte, done Compacted, err error) {
+	if r.Discard {
+		if !r.KeepEmpty || b.Magic() < 2 {
+			return dst, done, nil
+		}
+		done.Read = int(b.Count())
+		return emptied(dst, b, done)
+	}
+	first, same, tombstones, err := c.sieve(b, keep, &done)
+	switch {
+	case err != nil:
+		return dst, done, err
+	case done.Kept == 0 && r.KeepEmpty && b.Magic() >= 2:
+		return emptied(dst, b, done)
+	case done.Kept == 0:
+		return dst, done, nil
+	}
+	newHorizon := b.Magic() >= 2 && !b.HasDeleteHorizon() && (tombstones || r.MarkerOfEmptyTxn)
+	if same && done.Kept == done.Read && !newHorizon {
+		return append(dst, b...), done, nil
+	}
+	out, err = c.rebuild(dst, b, first, newHorizon)
+	done.Rewritten = true
+	return out, done, err
+}
+
+// sieve asks keep about every record and remembers the answers. first is the offset of the first
+// record kept. same is false if the batch must be rebuilt although it loses nothing: a wrapper with
+// messages of another format (KAFKA-4298).
+func (c *Compactor) sieve(b Batch, keep func(*Record) bool, done *Compacted) (first Offset, same, tombstones bool, err error) {
+	it := openIterator(b, true)
+	defer it.close()
+	c.kept = c.kept[:0]
+	same = true
+	for n := 0; ; n++ {
+		more, err := it.next()
+		if err != nil || !more {
+			return first, same, tombstones, err
+		}
+		if n%64 == 0 {
+			c.kept = append(c.kept, 0)
+		}
+		done.Read++
+		if !keep(&it.rec) {
+			continue
+		}
+		c.kept[n/64] |= 1 << (n % 64)
+		if done.Kept == 0 {
+			first = it.rec.Offset
+		}
+		done.Kept++
+		tombstones = tombstones || it.rec.Value == nil
+		same = same && (it.magic >= 2 || it.legacy.magic == it.magic)
+	}
+}
+
+// rebuild appends a batch with the records that sieve kept.
+func (c *Compactor) rebuild(dst []byte, b Batch, first Offset, newHorizon bool) ([]byte, error) {
+	o := optionsLike(b)
+	if b.Magic() < 2 {
+		o.BaseOffset = first
+	}
+	if newHorizon {
+		o.HasDeleteHorizon, o.DeleteHorizonMs = true, c.DeleteHorizonMs
+	}
+	c.builder.reset(dst, o)
+	c.builder.stored = true
+	if err := c.copyKept(b); err != nil {
+		c.builder.discard()
+		return dst, err
+	}
+	if b.Magic() >= 2 {
+		c.builder.OverrideLastOffset(b.LastOffset())
+	}
+	return c.builder.Build()
+}
+
+func (c *Compactor) copyKept(b Batch) error {
+	it := openIterator(b, true)
+	defer it.close()
+	for n := 0; ; n++ {
+		more, err := it.next()
+		if err != nil || !more {
+			return err
+		}
+		if c.kept[n/64]&(1<<(n%64)) == 0 {
+			continue
+		}
+		headers := noHeaders
+		if it.magic >= 2 {
+			headers = it.headers
+		}
+		if err := c.builder.appendEncoded(it.rec.Offset, it.rec.Timestamp, it.rec.Key, it.rec.Value, headers); err != nil {
+			return err
+		}
+	}
+}
+
+// emptied appends the header of a batch that has lost all its records.
+func emptied(dst []byte, b Batch, done Compacted) ([]byte, Compacted, error) {
+	done.Kept, done.Rewritten = 0, true
+	return append(dst, EmptyBatch(optionsLike(b), b.LastOffset(), b.MaxTimestamp())...), done, nil
+}
+
+// optionsLike returns the options with which a batch like b is built.
+func optionsLike(b Batch) Options {
+	o := Options{
+		Magic: b.Magic(), Codec: b.Codec(), Level: DefaultLevel, TimestampType: b.TimestampType(), LogAppendTime: NoTimestamp,
+		BaseOffset: b.BaseOffset(), LeaderEpoch: b.PartitionLeaderEpoch(), ProducerID: b.ProducerID(), ProducerEpoch: b.ProducerEpoch(),
+		BaseSequence: b.BaseSequence(), Transactional: b.IsTransactional(), Control: b.IsControl(),
+	}
+	if o.TimestampType == LogAppendTime {
+		o.LogAppendTime = b.MaxTimestamp()
+	}
+	o.DeleteHorizonMs, o.HasDeleteHorizon = b.DeleteHorizonMs()
+	return o
+}

@@ -1,0 +1,186 @@
+package storage
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/monedula/monedula/record"
+)
+
+// replacing is the error text of a replacement of segments.
+const replacing = "Error while replacing segments of %s in dir %s"
+
+// errNotReplaced is returned by replaceSegments if the sources have left the log, for example by
+// retention, or the log was closed. The log is unchanged.
+var errNotReplaced = errors.New("the segments to be replaced have left the log")
+
+// createCleaned creates the files of a segment that a cleaning writes, with the suffix .cleaned.
+func (l *Log) createCleaned(base record.Offset) (*segment, error) {
+	l.mu.Lock() // the directory is not renamed meanwhile
+	defer l.mu.Unlock()
+	if err := l.check(); err != nil {
+		return nil, err
+	}
+	s := newSegment(l.env, l.Path(), base, l.Config())
+	if err := s.createCleaned(); err != nil {
+		s.drop()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *segment) createCleaned() (err error) {
+	for _, f := range s.files() {
+		f.suffix += cleanedSuffix
+		if err := ignoreMissing(s.env.fs.Remove(f.name())); err != nil {
+			return err
+		}
+	}
+	if s.file, err = s.log.hold(true); err != nil {
+		return err
+	}
+	for _, f := range [...]*cachedFile{s.index.file, s.times.file} {
+		if _, err := f.hold(true); err != nil {
+			return err
+		}
+		f.unhold()
+	}
+	s.unfinished = true
+	s.unsynced.note()
+	return nil
+}
+
+// discardCleaned removes the files of a cleaned segment that is not used. If the log was closed, its
+// directory is about to be deleted or will be tidied up by the next start.
+func (l *Log) discardCleaned(s *segment) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.check() == nil {
+		files := s.files()
+		for _, f := range slices.Backward(files[:]) { // see publishSwap
+			if err := ignoreMissing(l.env.fs.Remove(f.name())); err != nil {
+				l.log().Warnf("Removing %s: %v", f.name(), err)
+			}
+		}
+	}
+	s.drop()
+}
+
+// renameSegment gives the files of a segment another suffix in addition to their own.
+func (l *Log) renameSegment(s *segment, suffix string) error {
+	defer l.names.note()
+	for i, f := range s.files() {
+		if err := ignoreMissing(f.rename(segmentSuffixes[i] + suffix)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// replaceSegments replaces neighbouring segments with a cleaned one, whose files are complete and
+// durable. The renames are in an order from which finishSwaps, or a real broker, restores either the
+// old segments or the new one after a crash: first the new files become .swap files, then the old
+// ones are deleted, then the new ones get their names. It holds truncating, because a truncation
+// between the first and the last step could be undone by a crash, but mu only for moments.
+func (l *Log) replaceSegments(cleaned *segment, sources []*segment) error {
+	l.truncating.Lock()
+	defer l.truncating.Unlock()
+	if err := l.beginSwap(cleaned, sources); err != nil {
+		return err
+	}
+	if err := l.publishSwap(cleaned, sources); err != nil {
+		return err
+	}
+	for _, s := range sources {
+		if s.base != cleaned.base {
+			if err := l.deleteReplaced(s); err != nil {
+				return err
+			}
+		}
+	}
+	if err := l.endSwap(cleaned); err != nil {
+		return err
+	}
+	return l.env.fs.SyncDir(l.Path())
+}
+
+// beginSwap gives the new files the suffix .swap and makes that durable. From then on a crash ends
+// with the new segment.
+func (l *Log) beginSwap(cleaned *segment, sources []*segment) error {
+	l.mu.Lock()
+	err := l.holds(sources)
+	if err == nil {
+		err = l.renameSegment(cleaned, swapSuffix)
+	}
+	l.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return l.env.fs.SyncDir(l.Path())
+}
+
+// holds returns nil if the log is open and has the segments, none of which is the active one. The
+// caller must hold mu.
+func (l *Log) holds(sources []*segment) error {
+	if err := l.check(); err != nil {
+		return err
+	}
+	v := l.positions.load()
+	i := slices.Index(v.segments, sources[0])
+	if i < 0 || i+len(sources) >= len(v.segments) || !slices.Equal(v.segments[i:i+len(sources)], sources) {
+		return errNotReplaced
+	}
+	return nil
+}
+
+// publishSwap puts the new segment into the log, and sets aside the old one with the same base.
+func (l *Log) publishSwap(cleaned *segment, sources []*segment) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.holds(sources); err != nil {
+		if l.check() == nil {
+			// A .cleaned file at or below a .swap file makes a start remove both.
+			err = errors.Join(err, cleaned.log.rename(logSuffix+cleanedSuffix))
+		}
+		return err
+	}
+	return l.change(replacing, func() error {
+		p := &l.positions
+		p.mu.Lock()
+		i := slices.Index(p.v.segments, sources[0])
+		segments := slices.Clone(p.v.segments)
+		p.v.segments = slices.Replace(segments, i, i+len(sources), cleaned)
+		p.v.replacements++
+		p.mu.Unlock()
+		if err := l.markDeleted(sources[0]); err != nil {
+			return err
+		}
+		l.removeLater(sources[0])
+		return nil
+	})
+}
+
+// deleteReplaced deletes the files of a segment that is no longer in the log, and the producer
+// snapshot at its base.
+func (l *Log) deleteReplaced(s *segment) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.check(); err != nil {
+		return err
+	}
+	return l.change(replacing, func() error { return l.deleteSegments([]*segment{s}) })
+}
+
+// endSwap gives the new files their names.
+func (l *Log) endSwap(cleaned *segment) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.check(); err != nil {
+		return err
+	}
+	v := l.positions.load()
+	if !slices.Contains(v.segments, cleaned) {
+		return nil // retention has deleted it, under whatever name
+	}
+	return l.change(replacing, func() error { return l.renameSegment(cleaned, "") })
+}
