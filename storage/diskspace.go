@@ -2,6 +2,7 @@ package storage
 
 import (
 	"errors"
+	"fmt"
 	"sync/atomic"
 
 	"github.com/monedula/monedula/protocol"
@@ -96,6 +97,17 @@ func (d *diskSpace) take(o record.Origin, n int64) (accepted, stops bool) {
 	return false, d.stopped[o].CompareAndSwap(false, true)
 }
 
+// takeAll is like take, but requires that all n bytes are above the limit.
+func (d *diskSpace) takeAll(o record.Origin, n int64) bool {
+	if s := d.sample.Load(); s != nil {
+		if stop, _ := spaceWatermarks(s.low, o); s.free-(d.spent.Load()-s.spent)-n < stop {
+			return false
+		}
+	}
+	accepted, _ := d.take(o, n)
+	return accepted
+}
+
 // refuses returns the origins whose appends are refused.
 func (d *diskSpace) refuses() (origins []record.Origin) {
 	for i := range d.stopped {
@@ -151,6 +163,15 @@ func (d *logDir) reserve(o record.Origin, n int) error {
 	_, resume := spaceWatermarks(s.low, o)
 	return kindOf{protocol.Errorf(protocol.NotEnoughReplicas,
 		"Log directory %s has too little free space. Appends continue when %d bytes are free.", d.path, resume), ErrDiskLow}
+}
+
+// reserveAll accounts for n bytes that are written at once, or returns an error that wraps
+// ErrDiskLow if they would exceed the limit for appends of an origin.
+func (d *logDir) reserveAll(o record.Origin, n int64) error {
+	if d.space.takeAll(o, n) {
+		return nil
+	}
+	return fmt.Errorf("%w in log directory %s to write %d bytes", ErrDiskLow, d.path, n)
 }
 
 // logSpace logs that appends of an origin stop or continue.

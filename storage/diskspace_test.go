@@ -276,3 +276,30 @@ func TestAFollowersAppendIsRefusedOnAFullVolume(t *testing.T) {
 	wantEqual(t, "log end", l.Offsets().LogEnd, 1)
 	wantEqual(t, "accepts a coordinator's records", l.HasSpaceFor(record.FromCoordinator), true)
 }
+
+// A compaction that would need more space than is free leaves the log as it is. It is tried again
+// later.
+func TestACompactionWaitsForSpace(t *testing.T) {
+	fsys := &sizedFS{FS: vfs.NewMem(), free: 1 << 39}
+	h := start(t, fsys, func(c *ManagerConfig) { c.DiskLowWatermark = 2000 })
+	l := h.log(t, compactedTopic())
+	for i := range 10 {
+		put(t, l, "key", fmt.Sprint(i))
+	}
+	roll(t, l)
+	size := l.Size()
+	fsys.free = 1000 + size - 1
+	h.dirs[0].measureSpace()
+	h.cleanAll(t)
+	wantEqual(t, "size", l.Size(), size)
+	wantEqual(t, "uncleanable logs", len(h.cleaner.uncleanable), 1)
+	wantEqual(t, "directory online", h.Dirs()[0].Online, true)
+	fsys.free++
+	h.dirs[0].measureSpace()
+	h.clock.advance(uncleanableRetry)
+	wantEqual(t, "cleanings", h.cleanAll(t), 1)
+	wantEqual(t, "value", table(t, l)["key"], "9")
+	if l.Size() >= size {
+		t.Error("the log was not compacted")
+	}
+}

@@ -305,8 +305,16 @@ func (c *cleaning) aborted(from, upTo record.Offset) ([]clean.AbortedTxn, error)
 	return found, nil
 }
 
-// cleanGroup replaces segments with one that holds what remains of them.
+// cleanGroup replaces segments with one that holds what remains of them. If the disk may not have
+// enough space for both, the error wraps ErrDiskLow.
 func (c *cleaning) cleanGroup(sources []*segment, legacyHorizon int64) error {
+	size := int64(0)
+	for _, s := range sources {
+		size += s.size.Load()
+	}
+	if err := c.l.dir.reserveAll(record.FromReplication, size); err != nil {
+		return err
+	}
 	cleaned, err := c.l.createCleaned(sources[0].base)
 	if err != nil {
 		return err
