@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,7 +15,8 @@ import (
 type waiting struct {
 	mu      sync.Mutex // a leaf
 	appends []waitingAppend
-	running bool // a goroutine waits for the first
+	next    time.Time // not after the first timeout of an append
+	running bool      // a goroutine waits for the first append
 }
 
 type waitingAppend struct {
@@ -22,6 +24,9 @@ type waitingAppend struct {
 	until   time.Time
 	then    func(error)
 }
+
+// waitStep is how long the goroutine waits at most until it looks for timeouts of later appends.
+const waitStep = 250 * time.Millisecond
 
 // AfterReplicated calls then with the outcome of an append, as of Topic.AwaitReplicated: at once if
 // it is known, else from a goroutine that the appends of the partition share. After Stop, then may
@@ -35,7 +40,11 @@ func (r *Runtime[E]) AfterReplicated(index int32, w replication.Written, timeout
 	q := &r.partitions[index].waiting
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.appends = append(q.appends, waitingAppend{w, time.Now().Add(timeout), then})
+	until := time.Now().Add(timeout)
+	if len(q.appends) == 0 || until.Before(q.next) {
+		q.next = until
+	}
+	q.appends = append(q.appends, waitingAppend{w, until, then})
 	if !q.running {
 		q.running = r.Go(func() { r.awaitAll(index, q) })
 	}
@@ -44,23 +53,63 @@ func (r *Runtime[E]) AfterReplicated(index int32, w replication.Written, timeout
 // awaitAll waits for each append of the queue until it is empty.
 func (r *Runtime[E]) awaitAll(index int32, q *waiting) {
 	for {
-		first, any := q.first()
+		first, patience, any := q.first()
 		if !any {
 			return
 		}
-		first.then(r.cfg.Topic.AwaitReplicated(index, first.written, max(time.Until(first.until), 0), r.done))
+		err := r.cfg.Topic.AwaitReplicated(index, first.written, patience, r.done)
+		if errors.Is(err, protocol.RequestTimedOut) {
+			for _, late := range q.late(r.done) {
+				late.then(err)
+			}
+			continue
+		}
+		q.pop()
+		first.then(err)
 	}
 }
 
-// first removes and returns the first append. If there is none, running ends.
-func (q *waiting) first() (first waitingAppend, any bool) {
+// first returns the first append and how long to wait for it. If there is none, running ends.
+func (q *waiting) first() (first waitingAppend, patience time.Duration, any bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(q.appends) == 0 {
 		q.appends, q.running = nil, false
-		return waitingAppend{}, false
+		return waitingAppend{}, 0, false
 	}
-	first, q.appends[0] = q.appends[0], waitingAppend{}
+	return q.appends[0], min(max(time.Until(q.next), 0), waitStep), true
+}
+
+func (q *waiting) pop() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.appends[0] = waitingAppend{}
 	q.appends = q.appends[1:]
-	return first, true
+}
+
+// late removes and returns the appends whose timeout is over, or all if done is closed.
+func (q *waiting) late(done <-chan struct{}) (late []waitingAppend) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	now, all := time.Now(), false
+	select {
+	case <-done:
+		all = true
+	default:
+	}
+	if !all && now.Before(q.next) {
+		return nil
+	}
+	q.next = now.Add(time.Hour)
+	q.appends = slices.DeleteFunc(q.appends, func(a waitingAppend) bool {
+		if all || !now.Before(a.until) {
+			late = append(late, a)
+			return true
+		}
+		if a.until.Before(q.next) {
+			q.next = a.until
+		}
+		return false
+	})
+	return late
 }

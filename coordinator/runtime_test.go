@@ -430,6 +430,26 @@ func TestOneGoroutineWaitsForAllAppendsOfAPartition(t *testing.T) {
 	})
 }
 
+// An append with a short timeout does not wait for that of an earlier one.
+func TestEachAppendHasItsOwnTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		topic := &replicatedTopic{Topic: topictest.New(), changed: make(chan struct{})}
+		rt, calls := newRuntime(topic)
+		defer rt.Stop()
+		began := time.Now()
+		for end, timeout := range map[record.Offset]time.Duration{1: time.Hour, 2: time.Minute, 3: time.Second, 4: 3 * time.Hour} {
+			rt.AfterReplicated(0, replication.Written{End: end}, timeout, func(err error) {
+				calls.note("%d after %v: %v", end, time.Since(began).Round(time.Second), protocol.CodeOf(err).Name())
+			})
+		}
+		time.Sleep(2 * time.Hour)
+		expect(t, "timeouts", calls.take(), "3 after 1s: REQUEST_TIMED_OUT; 2 after 1m0s: REQUEST_TIMED_OUT; 1 after 1h0m0s: REQUEST_TIMED_OUT")
+		topic.reach(4)
+		synctest.Wait()
+		expect(t, "replicated", calls.take(), "4 after 2h0m0s: NONE")
+	})
+}
+
 func TestTheRuntimeEndsItsGoroutines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		topic := topictest.New()

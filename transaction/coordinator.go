@@ -212,7 +212,7 @@ type recordBatch struct {
 }
 
 func newBatch() *recordBatch {
-	return &recordBatch{builder: record.NewBuilder(record.Defaults()), nowMs: time.Now().UnixMilli()}
+	return &recordBatch{builder: record.NewBuilder(record.Defaults()), nowMs: time.Now().UnixMilli(), scratch: make([]byte, 0, 256)}
 }
 
 // add adds the record of a transition.

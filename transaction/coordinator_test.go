@@ -170,6 +170,8 @@ func TestChangesOfAFormerTermAreRefused(t *testing.T) {
 		for _, again := range []bool{false, true} {
 			inCluster(t, func(f *fakeCluster) {
 				p := f.begin("x", 1)
+				markers := make(chan struct{}) // the next term appends nothing before
+				f.change(2, func(b *fakeBroker) { b.holding = markers })
 				hold := make(chan struct{})
 				f.topic.Lock()
 				f.topic.Hold, f.topic.Replicated = hold, outcome
@@ -188,6 +190,7 @@ func TestChangesOfAFormerTermAreRefused(t *testing.T) {
 				f.topic.Lock()
 				f.topic.Hold, f.topic.Replicated = nil, nil
 				f.topic.Unlock()
+				close(markers)
 				if !again {
 					f.lead()
 				}
@@ -211,6 +214,11 @@ func TestNothingIsAppendedForAnUnloadedID(t *testing.T) {
 		r := f.c.ask(context.Background(), e, func(t *Transaction, now time.Time, to chan<- Result) *Effects { return t.EndTxn(now, p, true, to) })
 		f.expect("the answer", r.Code.Name(), "NOT_COORDINATOR")
 		f.expect("records", f.stored(), records)
+		b := tombstones{c: f.c}
+		b.c.opts.IDExpiration = 0
+		if b.add(e); len(b.dying) > 0 {
+			t.Error("an unloaded id expires")
+		}
 	})
 }
 
@@ -280,11 +288,9 @@ func TestAPendingChangeDelaysTheTimeout(t *testing.T) {
 		answer := make(chan protocol.ErrorCode, 1)
 		go func() { answer <- f.end("x", p, true) }()
 		time.Sleep(30 * time.Second)
-		f.topic.Lock()
-		f.topic.Hold, f.topic.Replicated = nil, nil
-		f.topic.Unlock()
 		close(hold)
 		f.expect("the answer", (<-answer).Name(), "COORDINATOR_NOT_AVAILABLE")
+		f.failAppends(nil, true)
 		f.expect("before the next check", f.state("x"), "Ongoing")
 		time.Sleep(10 * time.Second)
 		f.expect("after it", f.state("x"), "CompleteAbort")

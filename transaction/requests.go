@@ -105,19 +105,24 @@ func (c *Coordinator) AddPartitions(ctx context.Context, id string, producer Pro
 func (c *Coordinator) Verify(id string, producer ProducerIDAndEpoch, partitions []TopicPartition) []protocol.ErrorCode {
 	codes := make([]protocol.ErrorCode, len(partitions))
 	e, code := c.lookup(id)
-	if code == protocol.None && e == nil {
+	switch {
+	case code == protocol.None && e == nil:
 		code = protocol.InvalidProducerIDMapping
+	case code == protocol.None:
+		ok := c.step(e, func(t *Transaction, _ time.Time) *Effects {
+			for i, p := range partitions {
+				codes[i] = t.Verify(producer, p)
+			}
+			return nil
+		})
+		if !ok {
+			code = protocol.NotCoordinator
+		}
 	}
 	if code != protocol.None {
 		for i := range codes {
 			codes[i] = code
 		}
-		return codes
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for i, p := range partitions {
-		codes[i] = e.txn.Verify(producer, p)
 	}
 	return codes
 }
@@ -145,9 +150,14 @@ func (c *Coordinator) Describe(id string) (Description, protocol.ErrorCode) {
 	case e == nil:
 		return Description{}, protocol.TransactionalIDNotFound
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.txn.Describe()
+	var d Description
+	if !c.step(e, func(t *Transaction, _ time.Time) *Effects {
+		d, code = t.Describe()
+		return nil
+	}) {
+		return Description{}, protocol.NotCoordinator
+	}
+	return d, code
 }
 
 // List returns this broker's transactional ids that the filter selects. While a partition is being

@@ -66,6 +66,12 @@ func (t *Topic) AwaitReplicated(_ int32, _ replication.Written, timeout time.Dur
 	hold, err := t.Hold, t.Replicated
 	t.Unlock()
 	if hold == nil {
+		if err == protocol.RequestTimedOut {
+			select {
+			case <-time.After(timeout):
+			case <-done:
+			}
+		}
 		return err
 	}
 	select {
