@@ -18,6 +18,7 @@ import (
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
+	"github.com/monedula/monedula/settings"
 )
 
 func TestATransactionIsStoredStepByStep(t *testing.T) {
@@ -533,4 +534,22 @@ func TestOnlyPartitionsOfTheTransactionLogAreLed(t *testing.T) {
 		f.c.BecameLeader(TopicPartition{Topic: TopicName}, 0) // an old epoch
 		f.expect("x", f.state("x"), "Empty")
 	})
+}
+
+// Each key of the coordinator takes effect.
+func TestOptionsAreThoseOfTheConfiguration(t *testing.T) {
+	c, err := settings.FromMap(map[string]string{
+		"broker.id": "7", "zookeeper.connect": "z:1", "transaction.state.log.num.partitions": "3", "transaction.max.timeout.ms": "4", "transactional.id.expiration.ms": "5",
+		"transaction.abort.timed.out.transaction.cleanup.interval.ms": "6", "transaction.remove.expired.transaction.cleanup.interval.ms": "8",
+		"transaction.state.log.load.buffer.size": "9", "request.timeout.ms": "10", "listeners": "INSIDE://:9092", "inter.broker.listener.name": "INSIDE",
+		"listener.security.protocol.map": "INSIDE:PLAINTEXT",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Options{BrokerID: 7, Partitions: 3, Listener: "INSIDE", MaxTimeoutMs: 4, IDExpiration: 5 * time.Millisecond, AbortInterval: 6 * time.Millisecond,
+		RemoveInterval: 8 * time.Millisecond, LoadBuffer: 9, RequestTimeout: 10 * time.Millisecond, ParallelLoads: 4}
+	if got := OptionsOf(c); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
 }
