@@ -33,6 +33,8 @@ var workloadTopics = map[string]map[string]string{
 	"recoded":    {"compression.type": "zstd"},
 	"old-v0":     {}, "old-v1": {},
 	"old-gzip": {"compression.type": "lz4"},
+	// Each broker begins to compact it when it starts.
+	"compacted": {"cleanup.policy": "compact", "segment.bytes": "2048", "min.cleanable.dirty.ratio": "0.01"},
 }
 
 func workloadNames() []string {
@@ -77,6 +79,7 @@ func (w *workload) write(address string, stoppedNext bool) {
 	}
 	w.send(address, "segments", 60, 1, kgo.DisableIdempotentWrite(), kgo.ProducerBatchCompression(kgo.NoCompression()))
 	w.send(address, "idempotent", 40, 1)
+	w.send(address, "compacted", 60, 1)
 	w.sendOld(address, "old-v0", 0)
 	w.sendOld(address, "old-v1", 1)
 	w.sendOld(address, "old-gzip", 1)
@@ -113,7 +116,7 @@ func (w *workload) send(address, topic string, n, batch int, opts ...kgo.Opt) {
 
 func (w *workload) record(topic string, i int) *kgo.Record {
 	r := &kgo.Record{Topic: topic, Timestamp: time.UnixMilli(1700000000000 + int64(w.round)*100000 + int64(i)*10 - int64(i%10/9)*500)}
-	if i%5 != 0 {
+	if i%5 != 0 || topic == "compacted" {
 		r.Key = []byte(fmt.Sprintf("key-%d", i))
 	}
 	if i%7 != 6 {
@@ -187,14 +190,34 @@ func (w *workload) check(when, address string) {
 		served := readPartitions(w.t, address, level, workloadNames()...)
 		for _, topic := range workloadNames() {
 			have, want := served[topic], w.lines[topic]
-			if topic == "logappend" {
+			switch topic {
+			case "logappend":
 				have, want = withoutTimestamps(have), withoutTimestamps(want)
+			case "compacted":
+				have, want = latestOfEachKey(have), latestOfEachKey(want)
 			}
 			if d := firstDifference(have, want); d != "" {
 				w.t.Fatalf("%s, %s of %s: %s", when, level, topic, d)
 			}
 		}
 	}
+}
+
+var keyField = regexp.MustCompile(`key=\S+`)
+
+// latestOfEachKey returns the last line of each key, in order.
+func latestOfEachKey(lines []string) []string {
+	last := map[string]int{}
+	for i, line := range lines {
+		last[keyField.FindString(line)] = i
+	}
+	var latest []string
+	for i, line := range lines {
+		if last[keyField.FindString(line)] == i {
+			latest = append(latest, line)
+		}
+	}
+	return latest
 }
 
 var timestampField = regexp.MustCompile(`timestamp=-?\d+`)
@@ -248,6 +271,9 @@ func TestOurLogDirectoriesAndARealBrokersAreInterchangeable(t *testing.T) {
 	w.check("ours, after the real one was killed", ours.address())
 	w.write(ours.address(), true)
 	w.check("ours, after another round", ours.address())
+	if n := len(readPartitions(t, ours.address(), uncommitted, "compacted")["compacted"]); n >= len(w.lines["compacted"]) {
+		t.Errorf("none of %d records was compacted", n)
+	}
 	ours.stop()
 	checkDumps(t, ours.dir, true)
 }
