@@ -1,8 +1,11 @@
 package record
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"os"
+	"reflect"
 	"testing"
 
 	"github.com/monedula/monedula/protocol"
@@ -103,4 +106,83 @@ func FuzzDownConvert(f *testing.F) {
 			out = rest
 		}
 	})
+}
+
+// fuzzedRecord is a copy of a record that a batch must keep.
+type fuzzedRecord struct {
+	offset     Offset
+	timestamp  int64
+	key, value []byte
+	headers    string
+}
+
+func FuzzCompact(f *testing.F) {
+	seed(f, func(set []byte) {
+		for flags := range uint8(8) {
+			f.Add(set, uint64(0x5a5a_1234_5678_9abc)<<flags, flags)
+		}
+		f.Add(set, ^uint64(0), uint8(0))
+	})
+	f.Fuzz(func(t *testing.T, set []byte, mask uint64, flags uint8) {
+		c := Compactor{DeleteHorizonMs: 1 << 40}
+		r := Retention{Discard: flags&1 != 0, KeepEmpty: flags&2 != 0, MarkerOfEmptyTxn: flags&4 != 0}
+		for b, err := range Batches(set) {
+			if err != nil {
+				return
+			}
+			if b.Validate() != nil {
+				continue
+			}
+			checkCompaction(t, &c, b, r, mask)
+		}
+	})
+}
+
+// checkCompaction compacts a batch of which the records are kept whose bit of mask is set.
+func checkCompaction(t *testing.T, c *Compactor, b Batch, r Retention, mask uint64) {
+	t.Helper()
+	var want []fuzzedRecord
+	copied := func(r *Record) fuzzedRecord {
+		return fuzzedRecord{r.Offset, r.Timestamp, bytes.Clone(r.Key), bytes.Clone(r.Value), fmt.Sprintf("%q", r.Headers)}
+	}
+	original := bytes.Clone(b)
+	out, done, err := c.Compact([]byte("before"), b, r, func(r *Record) bool {
+		keep := mask>>(uint64(r.Offset)%64)&1 != 0
+		if keep {
+			want = append(want, copied(r))
+		}
+		return keep
+	})
+	if !bytes.Equal(original, b) || string(out[:6]) != "before" {
+		t.Fatal("the batch or what precedes the output was changed")
+	}
+	if err != nil {
+		return
+	}
+	var have []fuzzedRecord
+	batches := 0
+	for left, err := range Batches(out[6:]) {
+		if err == nil {
+			err = left.Validate()
+		}
+		if err == nil {
+			err = left.Each(func(r *Record) error { have = append(have, copied(r)); return nil })
+		}
+		if err != nil {
+			t.Fatalf("the output is damaged: %v", err)
+		}
+		if left.Magic() != b.Magic() || left.LastOffset() > b.LastOffset() ||
+			b.Magic() >= 2 && (left.BaseOffset() != b.BaseOffset() || left.LastOffset() != b.LastOffset() || left.LastSequence() != b.LastSequence() ||
+				left.ProducerID() != b.ProducerID() || left.ProducerEpoch() != b.ProducerEpoch() || left.PartitionLeaderEpoch() != b.PartitionLeaderEpoch() ||
+				left.IsControl() != b.IsControl() || left.IsTransactional() != b.IsTransactional()) {
+			t.Fatalf("header %x became %x", []byte(b[:min(len(b), HeaderSize)]), []byte(left[:min(len(left), HeaderSize)]))
+		}
+		batches++
+	}
+	if len(have) != done.Kept || !reflect.DeepEqual(have, want) || batches > 1 {
+		t.Fatalf("%d batches of %d records instead of %d: %v, not %v", batches, len(have), len(want), have, want)
+	}
+	if kept := r.KeepEmpty && b.Magic() >= 2; len(want) == 0 && (batches == 1) != kept {
+		t.Fatalf("a batch without records: %d batches are left", batches)
+	}
 }

@@ -104,3 +104,61 @@ func BenchmarkCreateLogs(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkCleaning compacts a log of 20 MiB, of whose records half are overwritten. The bytes are
+// those of the log.
+func BenchmarkCleaning(b *testing.B) {
+	for _, codec := range []record.Codec{record.None, record.LZ4, record.Zstd} {
+		b.Run(codec.String(), func(b *testing.B) {
+			c := compactedTopic()
+			c.SegmentBytes, c.IndexIntervalBytes, c.SegmentIndexBytes = 8<<20, 4096, 10<<20
+			b.ReportAllocs()
+			for b.Loop() {
+				b.StopTimer()
+				h := start(b, vfs.OS(), func(m *ManagerConfig) { m.Dirs = []string{b.TempDir()} })
+				l := h.log(b, c)
+				fillForCleaning(b, l, codec)
+				size := l.Size()
+				b.SetBytes(size)
+				b.StartTimer()
+				if n := h.cleanAll(b); n != 1 {
+					b.Fatalf("%d cleanings", n)
+				}
+				b.StopTimer()
+				if err := h.Close(); err != nil {
+					b.Fatal(err)
+				}
+				b.StartTimer()
+			}
+		})
+	}
+}
+
+// fillForCleaning appends batches of 50 records of 200 bytes; each key occurs twice.
+func fillForCleaning(b *testing.B, l *Log, codec record.Codec) {
+	b.Helper()
+	const records = 100_000
+	value := []byte(strings.Repeat("some value ", 18))
+	for i := 0; i < records; i += 50 {
+		o := record.Defaults()
+		o.BaseOffset, o.Codec, o.LeaderEpoch = record.Offset(i), codec, 0
+		builder := record.NewBuilder(o)
+		for k := range 50 {
+			n := (i + k) * 7919 % (records / 2)
+			if err := builder.Append(1700000000000, fmt.Appendf(nil, "key %d", n), value[n%11:]); err != nil {
+				b.Fatal(err)
+			}
+		}
+		set, err := builder.Build()
+		if err == nil {
+			_, err = l.AppendAsFollower(set, 0)
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := l.Roll(); err != nil {
+		b.Fatal(err)
+	}
+	put(b, l, "last", "value")
+}

@@ -392,10 +392,10 @@ func (c *cleaning) write(cleaned *segment) error {
 	if size := cleaned.size.Load() + int64(len(c.out)); size > math.MaxInt32 {
 		return fmt.Errorf("the cleaned segment would have %d bytes, more than a segment may have", size)
 	}
+	n := len(c.out)
 	if err := cleaned.append(c.out, c.config); err != nil {
 		return err
 	}
-	n := len(c.out)
 	if c.out = c.out[:0]; cap(c.out) > 4*wholeChunk {
 		c.out = nil // a very large batch
 	}
