@@ -16,6 +16,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/internal/testkit"
 	"github.com/monedula/monedula/internal/vfs"
@@ -560,4 +563,146 @@ func describeBatch(t testing.TB, b storedBatch, now int64) string {
 		t.Fatal(err)
 	}
 	return s.String()
+}
+
+// tableOf returns the latest value of each key of the topics, as a broker serves it.
+func tableOf(t testing.TB, address string, topics []string) map[string]string {
+	t.Helper()
+	table := map[string]string{}
+	for topic, lines := range readPartitions(t, address, committed, topics...) {
+		for _, line := range lines {
+			_, rest, _ := strings.Cut(line, " key=")
+			key, value, _ := strings.Cut(rest, " value=")
+			if key == "null" {
+				continue
+			}
+			if value == "null" {
+				delete(table, topic+" "+key)
+			} else {
+				table[topic+" "+key] = value
+			}
+		}
+	}
+	return table
+}
+
+// awaitHalfCleaned waits until a broker has written part of a cleaned segment.
+func awaitHalfCleaned(t testing.TB, dir string) {
+	t.Helper()
+	testkit.Eventually(t, 60*time.Second, "a cleaning in progress", func() bool {
+		files, err := filepath.Glob(filepath.Join(dir, "*-0", "*.cleaned"))
+		return err == nil && len(files) > 0 && len(cleanedUpTo(t, dir)) > 0
+	})
+}
+
+// Our broker and a real one are killed in the middle of a cleaning, and the other one continues.
+func TestAnInterruptedCleaningContinuesOnARealBrokerAndBack(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "kafka-logs")
+	c := buildCompactedTopics(t, dir, time.Now().UnixMilli())
+	connect := testkit.ZooKeeper(t)
+	z := openTree(t, connect)
+	c.createNodes(z)
+	readable := slices.DeleteFunc(slices.Clone(c.topics), func(topic string) bool { return topic == "keyed-v0-lz4" }) // see brokenLZ4
+	with := func(more ...string) []string { return append(slices.Clone(cleanerProperties), more...) }
+	gone := func() {
+		z.awaitGone("/brokers/ids/7", 60*time.Second)
+		z.awaitGone("/controller", 60*time.Second)
+	}
+
+	ours := startBroker(t, options{id: 7, zookeeper: connect, dir: dir, extra: with("log.cleaner.enable=false")})
+	want := tableOf(t, ours.address(), readable)
+	ours.stop()
+	ours = startBroker(t, options{id: 7, zookeeper: connect, dir: dir, extra: with("log.cleaner.io.max.bytes.per.second=3000")})
+	awaitHalfCleaned(t, dir)
+	ours.Kill()
+	gone()
+
+	real := testkit.RealKafka(t, "3.9.1").Broker(t, 7, connect, dir, with("log.cleaner.io.max.bytes.per.second=3000", "zookeeper.session.timeout.ms=3000")...)
+	compareTables(t, "the real broker, after ours was killed", tableOf(t, real.Address(), readable), want)
+	awaitHalfCleaned(t, dir)
+	real.Kill()
+	gone()
+
+	ours = startBroker(t, options{id: 7, zookeeper: connect, dir: dir, extra: with()})
+	compareTables(t, "ours, after the real broker was killed", tableOf(t, ours.address(), readable), want)
+	c.awaitCleaned(dir, 60*time.Second)
+	compareTables(t, "ours, after all was cleaned", tableOf(t, ours.address(), readable), want)
+	ours.stop()
+	for _, ending := range []string{"cleaned", "swap"} {
+		if files, err := filepath.Glob(filepath.Join(dir, "*-0", "*."+ending)); err != nil || len(files) > 0 {
+			t.Errorf("%v are left", files)
+		}
+	}
+}
+
+func compareTables(t testing.TB, when string, have, want map[string]string) {
+	t.Helper()
+	for key, value := range want {
+		if have[key] != value {
+			t.Errorf("%s: %s has %q instead of %q", when, key, have[key], value)
+		}
+	}
+	for key := range have {
+		if _, wanted := want[key]; !wanted {
+			t.Errorf("%s: %s is back with %q", when, key, have[key])
+		}
+	}
+	if len(want) < 100 {
+		t.Fatalf("%s: only %d keys", when, len(want))
+	}
+}
+
+func adminOf(t testing.TB, address string) *kadm.Client {
+	t.Helper()
+	client, err := kgo.NewClient(patient(kgo.SeedBrokers(address))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	return kadm.NewClient(client)
+}
+
+// Commits are compacted: the offsets topic shrinks, and a restarted broker loads the latest offsets.
+func TestTheOffsetsTopicShrinks(t *testing.T) {
+	b := startBroker(t, options{extra: []string{"offsets.topic.num.partitions=1", "offsets.topic.segment.bytes=20000",
+		"log.cleaner.backoff.ms=50", "log.cleaner.min.cleanable.ratio=0.01", "log.cleaner.max.compaction.lag.ms=1000"}})
+	b.createTopic("t", 3)
+	admin := adminOf(t, b.address())
+	commit := func(offset int64) {
+		t.Helper()
+		offsets := kadm.Offsets{}
+		for p := range int32(3) {
+			offsets.AddOffset("t", p, offset+int64(p), -1)
+		}
+		if err := admin.CommitAllOffsets(background(), "g", offsets); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const commits = 800
+	for i := range int64(commits) {
+		commit(i)
+	}
+	size := func() (total int64) {
+		for _, file := range filesOf(t, b.dir, "log") {
+			if info, err := os.Stat(file); err == nil && strings.Contains(file, "__consumer_offsets-0") {
+				total += info.Size()
+			}
+		}
+		return total
+	}
+	testkit.Eventually(t, 60*time.Second, "an offsets topic of less than 45,000 bytes", func() bool { return size() < 45_000 })
+	b.stop()
+	b.start()
+	admin = adminOf(t, b.address())
+	var fetched kadm.OffsetResponses
+	testkit.Eventually(t, 60*time.Second, "the offsets of the group", func() bool {
+		var err error
+		fetched, err = admin.FetchOffsets(background(), "g")
+		return err == nil && fetched.Ok()
+	})
+	for p := range int32(3) {
+		if o, _ := fetched.Lookup("t", p); o.At != commits-1+int64(p) {
+			t.Errorf("partition %d: offset %d", p, o.At)
+		}
+	}
 }
