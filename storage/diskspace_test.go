@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -119,12 +120,15 @@ func TestMuchDataMakesASampleStale(t *testing.T) {
 // sizedFS reports a volume of a terabyte with the free bytes that the test sets.
 type sizedFS struct {
 	vfs.FS
+	mu    sync.Mutex // held by tests in which the space is measured in the background
 	free  int64
 	err   error
 	asked int // number of calls
 }
 
 func (f *sizedFS) Usage(string) (total, usable int64, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.asked++
 	return 1 << 40, f.free, f.err
 }
@@ -208,7 +212,9 @@ func TestTheFreeSpaceIsMeasuredPeriodically(t *testing.T) {
 			err  error
 			has  bool
 		}{{1 << 39, nil, true}, {1<<30 - 1, nil, false}, {1 << 39, fs.ErrPermission, false}, {1 << 39, nil, true}} {
+			fsys.mu.Lock()
 			fsys.free, fsys.err = step.free, step.err
+			fsys.mu.Unlock()
 			time.Sleep(diskCheck)
 			synctest.Wait()
 			if got := l.HasSpaceFor(record.FromClient); got != step.has {
