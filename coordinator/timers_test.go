@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -25,4 +26,25 @@ func TestOnlyANewFirstDeadlineWakesTheTimers(t *testing.T) {
 			t.Errorf("step %d: woken %t, want %t", i, woken, c.wakes)
 		}
 	}
+}
+
+// An entry is called at the earliest deadline that was set since it was called last.
+func TestAnEntryIsCalledAtItsEarliestDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all, a := NewTimers[*Alarm](), &Alarm{}
+		began := time.Now()
+		for _, at := range []time.Duration{5, 2, 3} {
+			all.Arm(a, began.Add(at*time.Second))
+		}
+		for _, want := range []time.Duration{2, 4} {
+			wait := all.Due(func(*Alarm) { t.Errorf("called after %v", time.Since(began)) })
+			time.Sleep(wait)
+			calls := 0
+			all.Due(func(a *Alarm) { calls++; a.Fired() })
+			if at := time.Since(began); at != want*time.Second || calls != 1 {
+				t.Errorf("%d calls after %v, want one after %v", calls, at, want*time.Second)
+			}
+			all.Arm(a, began.Add(4*time.Second))
+		}
+	})
 }

@@ -209,6 +209,8 @@ func TestNothingIsAppendedForAnUnloadedID(t *testing.T) {
 	inCluster(t, func(f *fakeCluster) {
 		p := f.begin("x", 1)
 		e, _ := f.c.lookup("x")
+		f.init("idle")
+		idle, _ := f.c.lookup("idle")
 		f.resign()
 		f.lead()
 		records := f.stored()
@@ -217,7 +219,7 @@ func TestNothingIsAppendedForAnUnloadedID(t *testing.T) {
 		f.expect("records", f.stored(), records)
 		b := tombstones{c: f.c}
 		b.c.opts.IDExpiration = 0
-		if b.add(e); len(b.dying) > 0 {
+		if b.add(idle); len(b.dying) > 0 {
 			t.Error("an unloaded id expires")
 		}
 	})
