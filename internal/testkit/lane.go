@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// Lane is a TCP proxy in front of a port of a Node, in the Node's namespace: a link that can be
-// slow and lossy. A TCP connection does not survive lost bytes, so a loss discards the data that
-// was to be forwarded and closes the connection on both sides.
+// Lane is a TCP proxy in front of a port of a Node, in the Node's namespace, or of 127.0.0.1: a link
+// that can be slow and lossy, or cut for a while. A TCP connection does not survive lost bytes, so a
+// loss discards the data that was to be forwarded and closes the connection on both sides.
 type Lane struct {
-	target   string
+	target   atomic.Pointer[string]
 	listener net.Listener
 	wg       sync.WaitGroup
 
@@ -24,6 +24,7 @@ type Lane struct {
 	mu     sync.Mutex // guards the fields below
 	conns  map[net.Conn]bool
 	closed bool
+	cut    chan struct{} // while the lane is cut; closed when it is no longer
 }
 
 // NewLane listens on one port of the Node and forwards to another one until the test ends.
@@ -33,10 +34,59 @@ func NewLane(t testing.TB, node *Node, port, target int) *Lane {
 	if err != nil {
 		t.Fatalf("listen in the namespace of %s: %v", node.Name, err)
 	}
-	l := &Lane{target: fmt.Sprintf("%s:%d", node.IP, target), listener: listener, conns: map[net.Conn]bool{}}
+	return newLane(t, listener, fmt.Sprintf("%s:%d", node.IP, target))
+}
+
+// NewLoopbackLane listens on a free port of 127.0.0.1 until the test ends. Forward sets the port to
+// which it forwards; until then it closes connections.
+func NewLoopbackLane(t testing.TB) *Lane {
+	t.Helper()
+	listener, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", FreePort(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newLane(t, listener, "")
+}
+
+func newLane(t testing.TB, listener net.Listener, target string) *Lane {
+	l := &Lane{listener: listener, conns: map[net.Conn]bool{}}
+	l.target.Store(&target)
 	l.wg.Go(l.accept)
 	t.Cleanup(l.close)
 	return l
+}
+
+// Port returns the port on which the lane listens.
+func (l *Lane) Port() int { return l.listener.Addr().(*net.TCPAddr).Port }
+
+// Forward makes the lane forward new connections to a port of 127.0.0.1.
+func (l *Lane) Forward(port int) {
+	target := fmt.Sprintf("127.0.0.1:%d", port)
+	l.target.Store(&target)
+}
+
+// Cut stops or resumes forwarding. As on a cut link, what was sent before and during the cut arrives
+// late, after the sender may have given up, and connections stay open.
+func (l *Lane) Cut(on bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case on && l.cut == nil:
+		l.cut = make(chan struct{})
+	case !on && l.cut != nil:
+		close(l.cut)
+		l.cut = nil
+	}
+}
+
+// awaitLink waits while the lane is cut.
+func (l *Lane) awaitLink() {
+	l.mu.Lock()
+	cut := l.cut
+	l.mu.Unlock()
+	if cut != nil {
+		<-cut
+	}
 }
 
 // Impair delays each piece of data by up to delayMax and loses the given share of pieces, from 0 to
@@ -58,7 +108,7 @@ func (l *Lane) accept() {
 
 func (l *Lane) serve(in net.Conn) {
 	defer in.Close()
-	out, err := net.DialTimeout("tcp4", l.target, 5*time.Second)
+	out, err := net.DialTimeout("tcp4", *l.target.Load(), 5*time.Second)
 	if err != nil {
 		return
 	}
@@ -87,6 +137,7 @@ func (l *Lane) forward(from, to net.Conn) {
 			if rand.Int64N(1e6) < l.loss.Load() {
 				return
 			}
+			l.awaitLink()
 			if _, err := to.Write(buf[:n]); err != nil {
 				return
 			}
@@ -115,6 +166,7 @@ func (l *Lane) remove(conns ...net.Conn) {
 }
 
 func (l *Lane) close() {
+	l.Cut(false)
 	l.listener.Close()
 	l.mu.Lock()
 	l.closed = true
