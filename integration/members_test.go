@@ -86,20 +86,27 @@ func newClusterOn(t testing.TB, zookeeper string, extra []string, kinds ...strin
 	c := &cluster{t: t, zookeeper: zookeeper}
 	c.tree = openTree(t, c.zookeeper)
 	for i, kind := range kinds {
-		m := &member{t: t, id: int32(i + 1), kind: kind}
-		extra := inOneOfTwoRacks(extra, i+1)
-		if kind == "ours" {
-			m.ours = documentedBroker(t, i+1, c.zookeeper, extra)
-			m.dir = m.ours.dir
-			m.ours.start()
-		} else {
-			m.real = testkit.RealKafka(t, kind).Broker(t, i+1, c.zookeeper, "", extra...)
-			m.dir = m.real.Dir
-		}
-		c.members = append(c.members, m)
+		c.add(kind, inOneOfTwoRacks(extra, i+1))
 	}
 	c.checkAtEnd()
 	return c
+}
+
+// add starts a broker with the next id.
+func (c *cluster) add(kind string, extra []string) *member {
+	c.t.Helper()
+	id := len(c.members) + 1
+	m := &member{t: c.t, id: int32(id), kind: kind}
+	if kind == "ours" {
+		m.ours = documentedBroker(c.t, id, c.zookeeper, extra)
+		m.dir = m.ours.dir
+		m.ours.start()
+	} else {
+		m.real = testkit.RealKafka(c.t, kind).Broker(c.t, id, c.zookeeper, "", extra...)
+		m.dir = m.real.Dir
+	}
+	c.members = append(c.members, m)
+	return m
 }
 
 // checkAtEnd registers a check of the members' output for the end of the test. The output is kept
