@@ -106,6 +106,7 @@ func (c *cleaner) configure(o CleanerOptions) {
 		return
 	}
 	c.options.Store(&o)
+	c.throttle.reset()
 	if c.generation.Load() > 0 && !c.m.closing.Load() {
 		c.start()
 	}
@@ -357,6 +358,13 @@ type ioThrottle struct {
 
 	mu   sync.Mutex // guards free
 	free time.Time  // when everything that was taken is paid for
+}
+
+// reset forgets what is not paid for, because the rate has changed.
+func (t *ioThrottle) reset() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.free = time.Time{}
 }
 
 // take counts bytes, and returns how long to wait so that no more than rate bytes a second are taken.

@@ -7,6 +7,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/internal/vfs"
 	"github.com/monedula/monedula/metadata"
+	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/storage/clean"
 )
@@ -145,10 +148,9 @@ func TestAReplacementEndsIfItsSourcesAreDeleted(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var l *Log
-			armed := false
+			var armed atomic.Bool
 			fsys := vfs.Intercept(vfs.NewMem(), func(op vfs.Op) error {
-				if armed && when(op) {
-					armed = false
+				if when(op) && armed.CompareAndSwap(true, false) {
 					noError(t, l.IncrementLogStart(50))
 					_, err := l.DeleteOldSegments()
 					noError(t, err)
@@ -162,11 +164,12 @@ func TestAReplacementEndsIfItsSourcesAreDeleted(t *testing.T) {
 			l.dir.checkpoint()
 			before := table(t, l)
 			run := h.cleaningOf(t, l, func() error { return nil })
-			armed = true
+			l.dir.background.wait()
+			armed.Store(true)
 			if _, err := run.run(); !errors.Is(err, errCleaningAborted) {
 				t.Errorf("the cleaning ended with %v", err)
 			}
-			if after := table(t, l); armed || !maps.Equal(before, after) {
+			if after := table(t, l); armed.Load() || !maps.Equal(before, after) {
 				t.Errorf("the latest values are %v instead of %v", after, before)
 			}
 			if v := l.positions.load(); v.segments[0].base < 40 || len(leftovers(t, l)) > 0 {
@@ -437,4 +440,96 @@ func TestAMovedLogIsCleanOnlyAsFarAsItsOriginalWasAtTheBeginning(t *testing.T) {
 	if got, back := table(t, l)["gone"]; back {
 		t.Errorf("a deleted key is back: %v", got)
 	}
+}
+
+// Readers and lookups by time see each log as it was or as it is while it is appended to, trimmed and
+// cleaned: a record that they find has the value that was written there, and offsets increase.
+func TestReadersAndAppendsContinueDuringCleanings(t *testing.T) {
+	l, h := newLog(t, compactedTopic())
+	const records = 600
+	value := func(offset record.Offset) string { return fmt.Sprint("value ", offset) }
+	var done atomic.Bool
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		defer done.Store(true)
+		for i := range record.Offset(records) {
+			put(t, l, fmt.Sprint("key ", i%7), value(i))
+			if i%100 == 99 {
+				_ = l.IncrementLogStart(i - 90)
+				_, _ = l.DeleteOldSegments()
+			}
+		}
+	})
+	wg.Go(func() {
+		for thread := h.thread(); !done.Load(); {
+			thread.step()
+		}
+	})
+	for range 2 {
+		wg.Go(func() {
+			for !done.Load() {
+				next := l.Offsets().LogStart
+				for _, offset := range readOnce(t, l, next, value) {
+					if offset < next {
+						t.Errorf("offset %d after %d", offset, next)
+					}
+					next = offset + 1
+				}
+				if _, err := l.OffsetForTime(h.env.now()); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	h.cleanAll(t)
+	for key, v := range table(t, l) {
+		var k, offset int
+		if _, err := fmt.Sscanf(key+" "+v, "key %d value %d", &k, &offset); err != nil || offset < records-7 {
+			t.Errorf("%s has %s", key, v)
+		}
+	}
+}
+
+// readOnce reads a log once from an offset on, checks the values, and returns the offsets.
+func readOnce(t *testing.T, l *Log, from record.Offset, value func(record.Offset) string) (offsets []record.Offset) {
+	for end := l.Offsets().LogEnd; from < end; {
+		data, err := l.Read(Read{Offset: from, MaxBytes: 1000, MinOneMessage: true})
+		if errors.Is(err, protocol.OffsetOutOfRange) {
+			return offsets // the log was trimmed
+		}
+		if err != nil {
+			t.Error(err)
+			return offsets
+		}
+		set := make([]byte, data.Length)
+		if data.Length > 0 {
+			_, err = data.File.ReadAt(set, data.Position)
+		}
+		data.Release()
+		if err != nil || len(set) == 0 {
+			t.Errorf("%d bytes at %d of %d: %v", len(set), from, end, err)
+			return offsets
+		}
+		for b, err := range record.Batches(set) {
+			if err == nil {
+				err = b.Validate()
+			}
+			if err == nil {
+				err = b.Each(func(r *record.Record) error {
+					if string(r.Value) != value(r.Offset) {
+						return fmt.Errorf("record %d is %q", r.Offset, r.Value)
+					}
+					offsets = append(offsets, r.Offset)
+					return nil
+				})
+			}
+			if err != nil {
+				t.Error(err)
+				return offsets
+			}
+			from = b.NextOffset()
+		}
+	}
+	return offsets
 }
