@@ -2,6 +2,7 @@ package group
 
 import (
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -38,6 +39,32 @@ func TestManyTombstonesAreAppendedInSeveralBatches(t *testing.T) {
 		}
 		if tombstones != partitions {
 			t.Errorf("%d tombstones, want %d", tombstones, partitions)
+		}
+	})
+}
+
+// A request may find a group just before the group dies and a new one takes its id. What the dead
+// group has not handled yet does not affect the new one.
+func TestADeadGroupRemovesNoOffsetsOfItsSuccessor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		topic := topictest.New()
+		c, _ := leading(t, topic, testOptions())
+		defer c.Stop()
+		request := CommitRequest{Generation: -1, Commits: []Commit{commitOf("t", 0, 5)}}
+		c.Commit("g", request)
+		dead, _ := c.lookup("g", true)
+		dead.group.generation = 1 // so a tombstone of its record is due
+		if code := c.Delete("g"); code != protocol.None {
+			t.Fatal(code)
+		}
+		c.Commit("g", request)
+		written := len(topic.Logs[0])
+		removed := &atomic.Int64{}
+		dead.deleted.Store(&deletion{partitions: []TopicPartition{{Topic: "t"}}, removed: removed})
+		c.lock(dead)
+		c.unlock(dead)
+		if got := fetched(t, c, "g"); got != "t-0=5" || len(topic.Logs[0]) != written || removed.Load() != 0 {
+			t.Errorf("offsets %q, %d bytes of tombstones, %d offsets removed", got, len(topic.Logs[0])-written, removed.Load())
 		}
 	})
 }

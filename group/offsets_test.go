@@ -30,6 +30,14 @@ func TestTheEndOfACommitLeavesALaterOnePending(t *testing.T) {
 	}
 }
 
+func TestACommitWithoutOffsetsLeavesNothingPending(t *testing.T) {
+	o := &offsets{}
+	o.settle(nil, o.stage(nil), 1, true)
+	if !o.empty() {
+		t.Error("offsets are pending")
+	}
+}
+
 func TestACommitOfADeletedTopicIsDropped(t *testing.T) {
 	o := &offsets{}
 	p := TopicPartition{Topic: "t"}
