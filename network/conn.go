@@ -185,7 +185,7 @@ func (c *conn) finish(a answer) bool {
 		c.refuse(a.Err)
 	}
 	ok := c.write(&a)
-	if ok && a.Throttle > 0 {
+	if a.Throttle > 0 {
 		a.timing.Throttle = a.Throttle
 		c.mutedUntil.Store(time.Now().Add(a.Throttle).UnixNano())
 	}

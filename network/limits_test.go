@@ -134,6 +134,27 @@ func TestIdleConnectionsAreClosed(t *testing.T) {
 	})
 }
 
+// An idle connection is closed soon after the timeout, whether that is short or long.
+func TestIdleConnectionsAreClosedSoonAfterTheTimeout(t *testing.T) {
+	for timeout, late := range map[time.Duration]time.Duration{
+		time.Second: watchEveryAtLeast, 10 * time.Second: 500 * time.Millisecond, time.Hour: watchEveryAtMost,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s, dial, stop := inMemory(t, Config{IdleTimeout: timeout}, echo)
+			defer stop()
+			defer dial().Close()
+			time.Sleep(timeout) // virtual time
+			if n := s.Stats(); n.ClosedIdle != 0 {
+				t.Errorf("closed before %v", timeout)
+			}
+			time.Sleep(late + time.Millisecond)
+			if n := s.Stats(); n.ClosedIdle != 1 {
+				t.Errorf("open %v after the timeout of %v", late, timeout)
+			}
+		})
+	}
+}
+
 // Buffers are dropped once they have been unused from one trim to the next, however often idle
 // connections are looked for.
 func TestUnusedBuffersAreDroppedAfterAMinute(t *testing.T) {

@@ -3,6 +3,7 @@ package network
 import (
 	"bytes"
 	"errors"
+	"io"
 	"math/rand/v2"
 	"net"
 	"slices"
@@ -98,6 +99,48 @@ func TestSmallPartsAreWrittenTogether(t *testing.T) {
 		conn := &conn{server: s, net: &written}
 		if _, err := conn.writeAnswer(c.runs); err != nil || !slices.Equal(written.sizes, c.want) {
 			t.Errorf("%s: writes of %v bytes, want %v, %v", name, written.sizes, c.want, err)
+		}
+	}
+}
+
+// brokenConn is a connection on which the write after good ones fails.
+type brokenConn struct {
+	writesConn
+	good int
+}
+
+func (c *brokenConn) Write(p []byte) (int, error) {
+	n, err := c.writesConn.Write(p)
+	if len(c.sizes) == c.good+1 {
+		return 0, io.ErrShortWrite
+	}
+	return n, err
+}
+
+// Nothing of a response is written after a failed write: the peer would take it for the missing
+// bytes.
+func TestAResponseEndsWithItsFirstFailedWrite(t *testing.T) {
+	f := memoryFile{numbered(t)}
+	part, file := Run{Bytes: make([]byte, gatherSize/2-1)}, Run{File: f, Length: inlineFileRun}
+	runs := []Run{part, part, part, file, file, file, file, part, {Bytes: make([]byte, 2*gatherSize)}, part,
+		{File: f, Length: 5 * gatherSize}, part}
+	s, err := NewServer(Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all writesConn
+	if _, err := (&conn{server: s, net: &all}).writeAnswer(runs); err != nil {
+		t.Fatal(err)
+	}
+	for good := range all.sizes {
+		broken := brokenConn{good: good}
+		sent, err := (&conn{server: s, net: &broken}).writeAnswer(runs)
+		var want int64
+		for _, n := range all.sizes[:good] {
+			want += int64(n)
+		}
+		if !errors.Is(err, io.ErrShortWrite) || len(broken.sizes) != good+1 || sent != want {
+			t.Errorf("write %d of %d fails: %d writes, %d bytes sent, want %d, %v", good+1, len(all.sizes), len(broken.sizes), sent, want, err)
 		}
 	}
 }

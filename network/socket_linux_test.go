@@ -55,6 +55,36 @@ func TestFilesAreCopiedInsteadOnlyIfNothingWasSent(t *testing.T) {
 	}
 }
 
+func TestSendReportsThatThePeerIsGone(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	peer, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	accepted, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer accepted.Close()
+	if err := errors.Join(peer.(*net.TCPConn).SetLinger(0), peer.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := accepted.Read(make([]byte, 1)); err == nil {
+		t.Fatal("the peer is still connected")
+	}
+	raw, err := accepted.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := (&conn{net: accepted, raw: raw}).send([]byte("a"), []byte("b"), true); !disconnected(err) || n != 0 {
+		t.Errorf("%d bytes sent, %v", n, err)
+	}
+}
+
 // descriptor returns a function that calls its argument with the descriptor of c.
 func descriptor(t *testing.T, c syscall.Conn) func(func(int)) {
 	t.Helper()
