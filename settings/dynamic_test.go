@@ -321,6 +321,25 @@ func TestDescriptionsOfListenersHaveTheKeyOfAllListenersAsSynonym(t *testing.T) 
 	}
 }
 
+// Only a key with a listener prefix has the key without it as a synonym.
+func TestOtherKeysHaveOnlyTheirOwnSynonyms(t *testing.T) {
+	for name, want := range map[string][]string{
+		"num.network.threads":                    {"num.network.threads"},
+		"listener.name.x":                        {"listener.name.x"},
+		"listener.name.x.num.network.threads":    {"listener.name.x.num.network.threads", "num.network.threads"},
+		"listener.name.x.plain.sasl.jaas.config": {"listener.name.x.plain.sasl.jaas.config", "sasl.jaas.config"},
+		"log.retention.minutes":                  {"log.retention.ms", "log.retention.minutes", "log.retention.hours"},
+		"log.flush.interval.ms":                  {"log.flush.interval.ms", "log.flush.scheduler.interval.ms"},
+	} {
+		if got := brokerSynonyms(name, true); !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", name, got, want)
+		}
+		if got := brokerSynonyms(name, false); strings.HasPrefix(name, "listener.") && !slices.Equal(got, []string{name}) {
+			t.Errorf("%s, without its prefix: %v", name, got)
+		}
+	}
+}
+
 func TestDescriptionsMatchTheTable(t *testing.T) {
 	d := NewDynamic(mustLoad(t, "listener.name.x.num.network.threads=2\n"))
 	if _, err := d.ApplyDefault(map[string]string{"leader.replication.throttled.rate": "5"}); err != nil {
