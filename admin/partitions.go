@@ -127,7 +127,7 @@ func newAssignments(node zkstore.TopicNode, n NewPartitions, change Change) ([][
 	if err := change.place(increment, len(first.Replicas)); err != nil {
 		return nil, err
 	}
-	start := max(0, slices.IndexFunc(brokers, func(b Broker) bool { return len(first.Replicas) > 0 && b.ID >= first.Replicas[0] }))
+	start := max(0, slices.IndexFunc(brokers, func(b Broker) bool { return b.ID >= first.Replicas[0] }))
 	return AssignReplicas(brokers, increment, len(first.Replicas), Placement{FirstPartition: have, Start: start, Shift: start})
 }
 
