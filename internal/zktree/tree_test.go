@@ -56,7 +56,7 @@ func (h *history) edgeCases() {
 	for _, path := range []string{"/", "/zookeeper", "/zookeeper/quota"} {
 		h.multiOf(c, Delete{Path: path, Version: AnyVersion})
 	}
-	for _, path := range []string{"x", "", h.root + "/", h.root + "//x", h.root + "/./x", h.root + "/..", h.root + "/a\x01b", h.root + "/a\u0085b", h.root + "/a\uf000b", h.root + "/a\ufff0b"} {
+	for _, path := range []string{"x", "", h.root + "/", h.root + "//x", h.root + "/./x", h.root + "/..", h.root + "/a\x01b", h.root + "/a\u0085b", h.root + "/a\uf000b", h.root + "/a\ufff0b", h.root + "/a\U0001f600b"} {
 		h.multiOf(c, Create{Path: path})
 		h.multiOf(c, Create{Path: path, Sequential: true})
 		h.multiOf(c, Delete{Path: path, Version: AnyVersion})

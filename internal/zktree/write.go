@@ -261,7 +261,7 @@ func validPath(path string) bool {
 			return false
 		}
 	}
-	return !strings.ContainsFunc(path, func(r rune) bool {
-		return r < 0x20 || r >= 0x7f && r <= 0x9f || r >= 0xd800 && r <= 0xf8ff || r >= 0xfff0 && r <= 0xffff
+	return !strings.ContainsFunc(path, func(r rune) bool { // ZooKeeper sees runes above 0xffff as surrogates
+		return r < 0x20 || r >= 0x7f && r <= 0x9f || r >= 0xd800 && r <= 0xf8ff || r >= 0xfff0
 	})
 }

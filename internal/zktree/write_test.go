@@ -74,7 +74,7 @@ func TestWritesAreRefused(t *testing.T) {
 		{Create{Path: "a"}, BadArguments}, {Create{Path: ""}, BadArguments}, {Create{Path: "/a//b"}, NoNode}, {Create{Path: "/a/."}, BadArguments},
 		{Create{Path: "/a/.."}, BadArguments}, {Create{Path: "/a/b/"}, BadArguments},
 		{Create{Path: "/a/\x1f"}, BadArguments}, {Create{Path: "/a/\u007f"}, BadArguments}, {Create{Path: "/a/\u009f"}, BadArguments},
-		{Create{Path: "/a/\uf8ff"}, BadArguments}, {Create{Path: "/a/\ufff0"}, BadArguments}, {Create{Path: "/a/\uffff"}, BadArguments},
+		{Create{Path: "/a/\uf8ff"}, BadArguments}, {Create{Path: "/a/\ufff0"}, BadArguments}, {Create{Path: "/a/\uffff"}, BadArguments}, {Create{Path: "/a/\U0001f600"}, BadArguments},
 		{Create{Path: "/a/ "}, nil}, {Create{Path: "/a/~"}, nil}, {Create{Path: "/a/\u00a0"}, nil}, {Create{Path: "/a/\uf900"}, nil}, {Create{Path: "/a/\uffef"}, nil},
 		{Create{Path: "/"}, NodeExists}, {Create{Path: "/p"}, NodeExists}, {Create{Path: "/n/c"}, NoNode}, {Create{Path: "/e/c"}, NoChildrenForEphemerals},
 		{Delete{Path: "/a", Version: AnyVersion}, NotEmpty}, {Delete{Path: "/n", Version: AnyVersion}, NoNode}, {Delete{Path: "/p", Version: 1}, BadVersion},
@@ -86,5 +86,18 @@ func TestWritesAreRefused(t *testing.T) {
 		if err != c.want || c.want != nil && r.Code != c.want {
 			t.Errorf("%+v: %v %v, want %v", c.op, r, err, c.want)
 		}
+	}
+}
+
+func TestAnACLIsReplaced(t *testing.T) {
+	tr := New()
+	s := tr.Open(0, 6000)
+	for _, op := range []Op{Create{Path: "/a", ACL: []byte("old")}, SetACL{Path: "/a", ACL: []byte("new"), Version: 0}} {
+		if _, _, err := tr.Do(s, 0, op); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if acl, stat, err := tr.ACL(s, "/a"); string(acl) != "new" || stat.Aversion != 1 || stat.Version != 0 || err != nil {
+		t.Errorf("%q, %+v, %v", acl, stat, err)
 	}
 }
