@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-zookeeper/zk"
+
 	"github.com/monedula/monedula/internal/testkit"
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/record"
@@ -85,6 +87,17 @@ func TestConfigChangesAreReadInOrderAndPurgedByAge(t *testing.T) {
 	must(t, s.PurgeConfigChanges(ctx, append(all, "gone"), changes[2].Created+1))
 	if _, left, _ := s.ConfigChanges(ctx, -1); len(left) != 0 {
 		t.Errorf("%v left, want none", left)
+	}
+}
+
+// If the parent of notifications can neither be found nor created, the error is that of its creation.
+func TestANotificationNeedsItsParent(t *testing.T) {
+	ctx, s := background(t), openStore(t, testkit.ZooKeeper(t))
+	must(t, s.NotifyConfigChange(ctx, EntityTopics, "a")) // creates it
+	must(t, s.nodes.removeTree(ctx, NoFence(), "/config"))
+	must(t, s.nodes.CreateEphemeral(ctx, "/config", nil))
+	if err := s.NotifyConfigChange(ctx, EntityTopics, "a"); !errors.Is(err, zk.ErrNoChildrenForEphemerals) {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -209,7 +209,7 @@ func TestUndecodableDataIsAnInvalidNode(t *testing.T) {
 		{topic, `{"partitions":{"x":[1]}}`}, {topic, `{"topic_id":"short","partitions":{}}`}, {topic, `{"partitions":{"0":["1"]}}`},
 		{state, `{"leader":1,"leader_epoch":1,"isr":[1]}`}, {state, `{"leader":1,"leader_epoch":1,"controller_epoch":1}`},
 		{state, `{"leader":1,"leader_epoch":9999999999,"isr":[1],"controller_epoch":1}`},
-		{feature, `{"version":3,"status":1,"features":{}}`}, {feature, `{"version":2,"features":{}}`}, {feature, `{"version":2,"status":1}`},
+		{feature, `{"version":3,"status":1,"features":{}}`}, {feature, `{"version":0,"status":1,"features":{}}`}, {feature, `{"version":2,"features":{}}`}, {feature, `{"version":2,"status":1}`},
 		{feature, `{"version":1,"status":1,"features":{"f":{"max_version_level":1}}}`}, {feature, `{"version":2,"status":7,"features":{}}`},
 		{feature, `{"version":1,"status":1,"features":{"f":{"min_version_level":2,"max_version_level":1}}}`},
 		{feature, `{"version":1,"status":1,"features":{"f":{"min_version_level":0,"max_version_level":1}}}`},

@@ -211,7 +211,7 @@ func (c *Client) Close() {
 		sess := c.current
 		c.mu.Unlock()
 		if sess != nil {
-			sess.close()
+			sess.close() // run may be in a hook, whose operations this ends
 		}
 		c.events.close()
 		c.wg.Wait()

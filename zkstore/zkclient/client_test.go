@@ -193,6 +193,24 @@ func TestAnOperationInProgressFailsWhenItsSessionExpires(t *testing.T) {
 	}
 }
 
+// Without the end of its session a stopped broker would stay registered.
+func TestCloseDeletesTheEphemeralNodesOfTheSession(t *testing.T) {
+	connect := testkit.ZooKeeper(t)
+	ctx, s, other := background(t), openClient(t, connect), openClient(t, connect)
+	must(t, s.CreateEphemeral(ctx, "/e", nil))
+	deleted := make(chan struct{})
+	other.WatchNode("/e", NodeWatch{Deleted: func() { close(deleted) }})
+	if exists, err := other.Exists(ctx, "/e"); !exists || err != nil {
+		t.Fatal(exists, err)
+	}
+	s.Close()
+	select {
+	case <-deleted:
+	case <-ctx.Done():
+		t.Error("the node of a closed client still exists")
+	}
+}
+
 func TestCloseReturnsWhileDisconnected(t *testing.T) {
 	s, _, p := openThroughProxy(t)
 	ctx := background(t)
@@ -202,6 +220,24 @@ func TestCloseReturnsWhileDisconnected(t *testing.T) {
 	s.Close()
 	if err := <-done; !errors.Is(err, ErrClosed) {
 		t.Errorf("operation in progress: %v", err)
+	}
+}
+
+// Close waits for hooks, so it ends the session whose connection they wait for.
+func TestCloseEndsTheOperationsOfHooks(t *testing.T) {
+	s, _, p := openThroughProxy(t)
+	ctx := background(t)
+	entered, result := make(chan struct{}), make(chan error, 1)
+	s.AddSessionListener(SessionListener{After: func() {
+		p.SetCut(true)
+		close(entered)
+		result <- s.Create(ctx, "/topics", nil)
+	}})
+	p.ExpireSession(t)
+	<-entered
+	s.Close()
+	if err := <-result; !errors.Is(err, ErrClosed) {
+		t.Errorf("operation of a hook: %v", err)
 	}
 }
 

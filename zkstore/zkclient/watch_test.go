@@ -1,6 +1,7 @@
 package zkclient
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/monedula/monedula/internal/testkit"
@@ -71,6 +72,35 @@ func TestAWatchThatFiresDuringASecondArmingReadIsArmedAgain(t *testing.T) {
 	table.end(key, false) // the second read failed
 	if len(table.marks) != 0 {
 		t.Error("a mark is left")
+	}
+}
+
+func TestTheRootOfAChrootIsWatched(t *testing.T) {
+	ctx, s := background(t), openClient(t, testkit.ZooKeeper(t))
+	changed := make(chan struct{}, 10)
+	s.WatchChildren("/", func() { changed <- struct{}{} })
+	for _, path := range []string{"/a", "/b"} { // the second one is noticed only if the first event is
+		must(t, second(s.Children(ctx, "/", true)))
+		must(t, s.EnsurePath(ctx, path))
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			t.Fatalf("the handler was not called for %s", path)
+		}
+	}
+}
+
+func TestAllHandlersAreCalledAfterANewSession(t *testing.T) {
+	s, _ := begun(t, &scripted{})
+	var called []string
+	note := func(what string) func() { return func() { called = append(called, what) } }
+	s.WatchChildren("/b", note("children of b"))
+	s.WatchChildren("/a", note("children of a"))
+	s.WatchNode("/n", NodeWatch{Created: note("created"), Deleted: note("deleted"), Changed: note("n")})
+	s.WatchNode("/m", NodeWatch{Created: note("created")})
+	s.FireAll()
+	if want := []string{"children of a", "children of b", "n"}; !slices.Equal(called, want) {
+		t.Errorf("called: %v, want %v", called, want)
 	}
 }
 
