@@ -158,7 +158,7 @@ func (c *epochCache) truncateFromEnd(offset record.Offset) (changed bool) {
 func (c *epochCache) truncateFromStart(offset record.Offset) (changed bool) {
 	return c.change(0, func(old []epochEntry) []epochEntry {
 		n := sort.Search(len(old), func(i int) bool { return old[i].startOffset > offset })
-		if n == 0 || n == 1 && old[0].startOffset == offset {
+		if n == 0 || old[0].startOffset == offset {
 			return old
 		}
 		next := append([]epochEntry(nil), old[n-1:]...)

@@ -272,6 +272,20 @@ func TestNeitherANewLeaderNorAnAppendInANewEpochWaitsForTheDisk(t *testing.T) {
 	}
 }
 
+// An epoch without records is written by the background work.
+func TestTheFileOfEpochsIsWrittenInTheBackground(t *testing.T) {
+	f := newFaultyHost(t)
+	end := f.log.Offsets().LogEnd
+	noError(t, f.log.AssignEpochStart(5, end))
+	line := fmt.Sprintf("5 %d\n", end)
+	for _, want := range []bool{false, true} {
+		if text := fileContent(t, f.mem, "/data/t-0/"+leaderEpochFile); strings.Contains(text, line) != want {
+			t.Errorf("%t after the background work: %q", want, text)
+		}
+		f.settle()
+	}
+}
+
 // Of the epochs that begin below the log start, only the one that reaches into the log is kept,
 // from the log start on.
 func TestARaisedLogStartDropsTheEpochsBelow(t *testing.T) {

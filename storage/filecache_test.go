@@ -49,6 +49,7 @@ func TestIdleFilesStayOpenUpToALimit(t *testing.T) {
 		f.close()
 	}
 	wantEqual(t, "files open at the end", open.open(), 0)
+	wantEqual(t, "files in the ring at the end", len(cache.ring), 0)
 }
 
 func TestFilesInUseAndHeldFilesStayOpen(t *testing.T) {

@@ -22,9 +22,8 @@ func (l *Log) TruncateTo(offset record.Offset) (truncated bool, err error) {
 	l.truncating.Lock()
 	defer l.truncating.Unlock()
 	t := truncation{l: l, offset: offset}
-	if err = t.begin(); err == nil {
-		truncated, err = t.cut()
-	}
+	t.begin()
+	truncated, err = t.cut()
 	l.positions.limitRecoveryPoint(math.MaxInt64)
 	if err == nil && truncated && t.durable {
 		// Recovery does not check anything below the recovery point, so the cut must be durable
@@ -49,10 +48,8 @@ func (l *Log) TruncateFullyAndStartAt(offset, logStart record.Offset) error {
 	l.truncating.Lock()
 	defer l.truncating.Unlock()
 	t := truncation{l: l, offset: offset, logStart: logStart}
-	err := t.begin()
-	if err == nil {
-		err = t.replaceAll()
-	}
+	t.begin()
+	err := t.replaceAll()
 	l.positions.limitRecoveryPoint(math.MaxInt64)
 	if err != nil {
 		return err
@@ -69,11 +66,11 @@ type truncation struct {
 }
 
 // begin lowers the recovery point to the offset, in the checkpoint too, before anything is cut, so
-// that recovery after a crash starts there.
-func (t *truncation) begin() error {
+// that recovery after a crash starts there. If that fails, the log is offline afterwards.
+func (t *truncation) begin() {
 	l := t.l
-	if err := l.check(); err != nil || t.offset < 0 || t.offset >= l.Offsets().LogEnd {
-		return err
+	if l.check() != nil || t.offset < 0 || t.offset >= l.Offsets().LogEnd {
+		return
 	}
 	t.durable = l.positions.limitRecoveryPoint(t.offset) >= t.offset
 	if points := l.dir.checkpoints.offset(recoveryPointFile, l.tp); points >= t.offset {
@@ -82,7 +79,6 @@ func (t *truncation) begin() error {
 			l.dir.checkpoints.lower(l.tp)
 		}
 	}
-	return l.check()
 }
 
 // cut cuts the log at the offset, and reports whether it ended above.

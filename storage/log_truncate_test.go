@@ -185,6 +185,23 @@ func TestPinnedBytesAreNeverOverwritten(t *testing.T) {
 	}
 }
 
+// A view from before a truncation does not lead readers to the bytes that replaced those that were
+// cut.
+func TestAnEarlierViewPinsNothingAfterATruncation(t *testing.T) {
+	l, _ := newLog(t, testTopic())
+	threes(t, l, 4)
+	before := l.positions.load()
+	_, err := l.TruncateTo(6)
+	noError(t, err)
+	_, err = before.pin(before.active())
+	wantError(t, err, errSegmentGone)
+	wantEqual(t, "pinned", before.active().pinned(), false)
+	now := l.positions.load()
+	p, err := now.pin(now.active())
+	noError(t, err)
+	p.release()
+}
+
 // A transaction that ended below the high watermark does not hold back read_committed consumers
 // again, not even on an idle partition.
 func TestTheLastStableOffsetStaysAfterATruncation(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -97,6 +98,8 @@ func TestForeignAndDuplicateDirectoriesPreventTheStart(t *testing.T) {
 	}{
 		"foreign":   {[]string{"/data/lost+found"}, "Found directory /data/lost+found, 'lost+found' is not in the form of topic-partition"},
 		"duplicate": {[]string{"/data/t-0", "/more/t-0"}, "Duplicate log directories for t-0 are found in both "},
+		"duplicate future": {[]string{"/data/t-0.0123456789abcdef0123456789abcdef-future", "/more/t-0.0123456789abcdef0123456789abcdef-future"},
+			"Duplicate log directories found: /"},
 	} {
 		mem := vfs.NewMem()
 		for _, d := range append(tt.dirs, "/data", "/more") {
@@ -427,11 +430,19 @@ func TestLoadingLogsTheLinesOfKafka(t *testing.T) {
 		"INFO Skipping recovery of 1 logs from /data since clean shutdown file was found (kafka.log.LogManager)",
 		"INFO [LogLoader partition=t-0, dir=/data] Loading producer state till offset 1 with message format version 2 (kafka.log.UnifiedLog$)",
 		"(1/1 completed in /data) (kafka.log.LogManager)",
-		"INFO Loaded 1 logs in ",
 	} {
 		if !strings.Contains(h.lines.String(), line) {
 			t.Errorf("missing: %s", line)
 		}
+	}
+	clean, unclean := `INFO Loaded 1 logs in \d+ms \(kafka`, `INFO Loaded 1 logs in \d+ms \(unclean log dirs = ArrayBuffer\(/data\)\) \(kafka`
+	loaded := func(line string) bool { return regexp.MustCompile(line).MatchString(h.lines.String()) }
+	if !loaded(clean) || loaded(unclean) {
+		t.Error("no line after the load, or one of an unclean shutdown")
+	}
+	h.crash(t).open(t)
+	if !loaded(unclean) {
+		t.Error("no line after the load of an unclean directory")
 	}
 	if t.Failed() {
 		t.Log(h.lines)
