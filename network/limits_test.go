@@ -134,6 +134,18 @@ func TestIdleConnectionsAreClosed(t *testing.T) {
 	})
 }
 
+func TestWithoutATimeoutIdleConnectionsStayOpen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, dial, stop := inMemory(t, Config{}, echo)
+		defer stop()
+		defer dial().Close()
+		time.Sleep(24 * time.Hour) // virtual time
+		if n := s.Stats(); n.ClosedIdle != 0 || n.Connections != 1 {
+			t.Errorf("%+v", n)
+		}
+	})
+}
+
 // An idle connection is closed soon after the timeout, whether that is short or long.
 func TestIdleConnectionsAreClosedSoonAfterTheTimeout(t *testing.T) {
 	for timeout, late := range map[time.Duration]time.Duration{

@@ -80,8 +80,16 @@ func TestSendReportsThatThePeerIsGone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n, err := (&conn{net: accepted, raw: raw}).send([]byte("a"), []byte("b"), true); !disconnected(err) || n != 0 {
+	s, err := NewServer(Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &conn{server: s, net: accepted, raw: raw}
+	if n, err := c.send([]byte("a"), []byte("b"), true); !disconnected(err) || n != 0 {
 		t.Errorf("%d bytes sent, %v", n, err)
+	}
+	if n, err := c.sendFile(numbered(t), 0, 10); !disconnected(err) || n != 0 {
+		t.Errorf("%d bytes of a file sent, %v", n, err)
 	}
 }
 
