@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"runtime"
@@ -417,6 +418,10 @@ func TestDamagedLargeRecordsAreInvalid(t *testing.T) {
 		_, err := validateAndAssign(repack(t, Gzip, payload, 1), plainTarget())
 		return err
 	}
+	// read returns the error of a record that is read whole.
+	read := func(payload []byte) error {
+		return Batch(repack(t, Gzip, payload, 1)).Each(func(*Record) error { return nil })
+	}
 	if err := validate(record(func([]int32) {})); err != nil {
 		t.Fatal(err)
 	}
@@ -431,8 +436,9 @@ func TestDamagedLargeRecordsAreInvalid(t *testing.T) {
 		"header beyond the end":   func(s []int32) { s[4]++ },
 		"header short of the end": func(s []int32) { s[4]-- },
 	} {
-		if err := validate(record(change)); protocol.CodeOf(err) != protocol.InvalidRecord {
-			t.Errorf("%s: %v", name, err)
+		err := validate(record(change))
+		if whole := read(record(change)); protocol.CodeOf(err) != protocol.InvalidRecord || err.Error() != fmt.Sprint(whole) {
+			t.Errorf("%s: %v, and %v if the record is read whole", name, err, whole)
 		}
 	}
 	// A field that reaches into the next record ends the batch, although the payload has its bytes.

@@ -106,18 +106,52 @@ func TestARecordMustBeAsLongAsItsBody(t *testing.T) {
 			for name, c := range map[string]struct {
 				payload []byte
 				want    protocol.ErrorCode
+				text    string // at the start of the error
 			}{
-				"sound":                        {append(record(size, []byte{0}), second...), protocol.None},
-				"an extra byte":                {append(record(size, []byte{0}, 0), second...), protocol.InvalidRecord},
-				"the next record in the body":  {record(size, []byte{0}, second...), protocol.InvalidRecord},
-				"-1 headers and nothing after": {append(record(size, []byte{1}), second...), protocol.InvalidRecord},
-				"no count of headers":          {append(record(size, nil), second...), protocol.InvalidRecord},
-				"a header without a value":     {append(record(size, []byte{2, 2, 'k'}), second...), protocol.InvalidRecord},
+				"sound":                        {append(record(size, []byte{0}), second...), protocol.None, ""},
+				"an extra byte":                {append(record(size, []byte{0}, 0), second...), protocol.InvalidRecord, "Invalid record size: expected to read "},
+				"the next record in the body":  {record(size, []byte{0}, second...), protocol.InvalidRecord, "Invalid record size: expected to read "},
+				"-1 headers and nothing after": {append(record(size, []byte{1}), second...), protocol.InvalidRecord, "Found invalid number of record headers -1"},
+				"no count of headers":          {append(record(size, nil), second...), protocol.InvalidRecord, "Found invalid record structure"},
+				"a header without a value":     {append(record(size, []byte{2, 2, 'k'}), second...), protocol.InvalidRecord, "Found invalid record structure"},
 			} {
 				dropWindows()
-				if _, err := validateAndAssign(repack(t, codec, c.payload, 2), plainTarget()); protocol.CodeOf(err) != c.want {
+				if _, err := validateAndAssign(repack(t, codec, c.payload, 2), plainTarget()); protocol.CodeOf(err) != c.want || err != nil && !strings.HasPrefix(err.Error(), c.text) {
 					t.Errorf("%s, value of %d bytes, %s: %v", codec, size, name, err)
 				}
+			}
+		}
+	}
+}
+
+// A record of more than 100 MiB is too large only if it is compressed; otherwise its size is wrong.
+func TestRecordsThatClaimTooMuchAreRefused(t *testing.T) {
+	payload := append(binary.AppendVarint(nil, recordSizeMax+1), 0, 0, 0)
+	for codec, want := range map[Codec]protocol.ErrorCode{None: protocol.InvalidRecord, Gzip: protocol.MessageTooLarge} {
+		err := Batch(repack(t, codec, payload, 1)).Each(func(*Record) error { return nil })
+		if protocol.CodeOf(err) != want {
+			t.Errorf("%s: %v", codec, err)
+		}
+	}
+}
+
+// A large old message is skipped in pieces, but it is known whether it has a key.
+func TestALargeOldMessageWithoutAKeyIsRefusedInACompactedTopic(t *testing.T) {
+	for magic := range int8(2) {
+		for _, key := range [][]byte{nil, {}} {
+			b := NewBuilder(batchOf(magic, None))
+			if err := b.Append(nowMs, key, bytes.Repeat([]byte("x"), 3*windowSize)); err != nil {
+				t.Fatal(err)
+			}
+			inner, err := b.Build()
+			if err != nil {
+				t.Fatal(err)
+			}
+			target := plainTarget()
+			target.Magic, target.Compacted = magic, true
+			dropWindows()
+			if _, err := validateAndAssign(wrap(t, magic, Gzip, inner, 0), target); (protocol.CodeOf(err) == protocol.InvalidRecord) != (key == nil) {
+				t.Errorf("v%d, key %q: %v", magic, key, err)
 			}
 		}
 	}

@@ -93,10 +93,8 @@ func (s *stream) fill(n int) (int, error) {
 	if s.unread() >= n || s.sourceErr == io.EOF {
 		return s.unread(), nil
 	}
-	if s.pos > 0 {
-		s.end = copy(s.data, s.data[s.pos:s.end])
-		s.pos = 0
-	}
+	s.end = copy(s.data, s.data[s.pos:s.end])
+	s.pos = 0
 	for s.end < n && s.sourceErr == nil {
 		var m int
 		m, s.sourceErr = s.source.Read(s.data[s.end:])
