@@ -16,8 +16,8 @@ import (
 
 	"github.com/sirupsen/logrus"
 
-	"github.com/monedula/monedula/admin"
 	"github.com/monedula/monedula/controller"
+	"github.com/monedula/monedula/coordinator"
 	"github.com/monedula/monedula/group"
 	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/internal/vfs"
@@ -27,6 +27,7 @@ import (
 	"github.com/monedula/monedula/replication"
 	"github.com/monedula/monedula/settings"
 	"github.com/monedula/monedula/storage"
+	"github.com/monedula/monedula/transaction"
 	"github.com/monedula/monedula/zkstore"
 )
 
@@ -48,6 +49,7 @@ type Broker struct {
 	logs         *storage.Manager
 	replicas     *replication.Manager
 	groups       *group.Coordinator
+	transactions *transaction.Coordinator
 	isr          replication.ISRChanger
 	controller   *controller.Controller
 	registration *registration
@@ -55,14 +57,10 @@ type Broker struct {
 	toController *controllerLink // carries ISR changes
 	producerIDs  *producerids.Manager
 	verifier     *replication.Verifier
-	// transactionPartitions is the number of partitions of __transaction_state: that of the topic
-	// if it exists at startup, otherwise the configured one.
-	transactionPartitions int32
-
-	fatal  chan error
-	ctx    context.Context // for background work; canceled by Stop
-	cancel context.CancelFunc
-	wg     sync.WaitGroup
+	fatal        chan error
+	ctx          context.Context // for background work; canceled by Stop
+	cancel       context.CancelFunc
+	wg           sync.WaitGroup
 
 	starting sync.Mutex // held by Start and Stop, so Stop waits for Start
 	started  bool
@@ -147,7 +145,7 @@ func (b *Broker) steps() []func(context.Context) error {
 		b.register,
 		b.startController,
 		b.startProducerIDs,
-		b.startGroups,
+		b.startCoordinators,
 		b.startConfigs,
 		b.serve,
 	}
@@ -281,7 +279,7 @@ func (b *Broker) followFeatures(ctx context.Context) error {
 func (b *Broker) startReplication(context.Context) error {
 	cfg := b.dynamic.Current()
 	b.verifier = replication.NewVerifier(replication.VerifierConfig{
-		BrokerID: b.id.brokerID, Listener: cfg.InterBrokerListener(), Metadata: b.cache, PartitionFor: b.transactionPartition,
+		BrokerID: b.id.brokerID, Listener: cfg.InterBrokerListener(), Metadata: b.cache, PartitionFor: b.transactions.PartitionFor,
 		Timeout: ms(cfg, settings.RequestTimeoutMs), Logger: b.logger,
 	})
 	b.verifier.SetVerifying(settings.TransactionPartitionVerificationEnable.Of(cfg))
@@ -299,7 +297,7 @@ func (b *Broker) startReplication(context.Context) error {
 	}
 	b.replicas = replication.NewManager(replication.Config{
 		Options: replication.OptionsOf(cfg), Logs: b.logs, Metadata: b.cache, Topics: b.configs,
-		ISR: b.isr, Leaders: []replication.LeadershipListener{b.groups}, LogDirs: b, Transactions: b.verifier,
+		ISR: b.isr, Leaders: []replication.LeadershipListener{b.groups, b.transactions}, LogDirs: b, Transactions: b.verifier,
 		BrokerEpoch: b.registration.epoch.Load, Logger: b.logger,
 	})
 	b.replicas.SetRates(replication.RatesOf(b.dynamic))
@@ -309,32 +307,36 @@ func (b *Broker) startReplication(context.Context) error {
 	return nil
 }
 
-// prepareCoordinators creates the group coordinator, which replication notifies of leadership
-// changes as soon as it starts, and determines the number of partitions of the internal topics.
+// prepareCoordinators creates the coordinators of groups and transactions, which replication notifies
+// of leadership changes as soon as it starts. Their topics keep their numbers of partitions.
 func (b *Broker) prepareCoordinators(ctx context.Context) error {
-	o := group.OptionsOf(b.dynamic.Current())
-	b.transactionPartitions = settings.TransactionStateLogNumPartitions.Of(b.cfg)
-	nodes, err := b.store.TopicNodes(ctx, []string{group.TopicName, admin.TransactionStateTopic})
+	ofGroups, ofTransactions := group.OptionsOf(b.dynamic.Current()), transaction.OptionsOf(b.dynamic.Current())
+	nodes, err := b.store.TopicNodes(ctx, []string{group.TopicName, transaction.TopicName})
 	if err != nil {
 		return err
 	}
 	if n := len(nodes[group.TopicName].Partitions); n > 0 {
-		o.Partitions = int32(n)
+		ofGroups.Partitions = int32(n)
 	}
-	if n := len(nodes[admin.TransactionStateTopic].Partitions); n > 0 {
-		b.transactionPartitions = int32(n)
+	if n := len(nodes[transaction.TopicName].Partitions); n > 0 {
+		ofTransactions.Partitions = int32(n)
 	}
-	b.groups = group.NewCoordinator(group.Config{
-		Options: o, Topic: group.Replicas(func() *replication.Manager { return b.replicas }), Logger: b.logger,
+	manager := func() *replication.Manager { return b.replicas }
+	b.groups = group.NewCoordinator(group.Config{Options: ofGroups, Topic: group.Replicas(manager), Logger: b.logger})
+	b.transactions = transaction.NewCoordinator(transaction.Config{
+		Options: ofTransactions, Topic: coordinator.Replicas{TopicName: transaction.TopicName, Manager: manager}, Metadata: b.cache,
+		NextProducerID: func(ctx context.Context) (int64, error) { return b.producerIDs.Next(ctx) }, Logger: b.logger,
 	})
 	return nil
 }
 
-// startGroups starts the group coordinator, which then accepts requests.
-func (b *Broker) startGroups(context.Context) error {
+// startCoordinators starts the coordinators, which then accept requests.
+func (b *Broker) startCoordinators(context.Context) error {
 	b.metrics.collectGroups(b.groups)
 	b.groups.Start()
 	b.onStop(b.groups.Stop)
+	b.transactions.Start()
+	b.onStop(b.transactions.Stop)
 	return nil
 }
 

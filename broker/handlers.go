@@ -3,7 +3,6 @@ package broker
 import (
 	"github.com/monedula/monedula/admin"
 	"github.com/monedula/monedula/broker/api"
-	"github.com/monedula/monedula/coordinator"
 	"github.com/monedula/monedula/metadata"
 )
 
@@ -20,7 +19,7 @@ func (b *Broker) handlers() *api.Registry {
 		api.AlterPartitionReassignments(b.controller),
 		api.ListPartitionReassignments(b.controller),
 		api.UpdateFeatures(b.controller, b.dynamic),
-		api.InitProducerId(b.producerIDs, b.dynamic),
+		api.InitProducerId(b.producerIDs, b.transactions),
 	)
 	r.Register(api.Informed(b.cache,
 		api.CreateTopics(b.controller, topics, b.cache, b.dynamic),
@@ -45,22 +44,7 @@ func (b *Broker) handlers() *api.Registry {
 		api.DescribeLogDirs(b.replicas),
 		api.WriteTxnMarkers(b.replicas, b.groups, b.dynamic),
 	)
-	r.Register(api.Informed(b.cache, // consumer groups, requests that name topics
-		api.FindCoordinator(b.groups.PartitionFor, b.transactionPartition, auto, b.cache),
-		api.OffsetCommit(b.groups, b.store, b.cache, b.dynamic),
-		api.OffsetFetch(b.groups, b.store, b.cache),
-		api.OffsetDelete(b.groups, b.cache),
-		api.TxnOffsetCommit(b.groups, b.cache),
-	)...)
-	r.Register( // consumer groups
-		api.JoinGroup(b.groups, b.dynamic),
-		api.SyncGroup(b.groups, b.dynamic),
-		api.Heartbeat(b.groups, b.dynamic),
-		api.LeaveGroup(b.groups),
-		api.DescribeGroups(b.groups),
-		api.ListGroups(b.groups),
-		api.DeleteGroups(b.groups),
-	)
+	b.registerCoordination(r, auto)
 	r.Register( // between brokers
 		api.ControlledShutdown(b.controller),
 		api.AlterPartition(b.controller),
@@ -85,10 +69,31 @@ func (b *Broker) handlers() *api.Registry {
 	return r
 }
 
-// transactionPartition returns the partition of the transaction log to which a transactional id
-// belongs.
-func (b *Broker) transactionPartition(id string) int32 {
-	return coordinator.HashPartition(id, b.transactionPartitions)
+// registerCoordination registers the requests about groups and transactions.
+func (b *Broker) registerCoordination(r *api.Registry, auto *api.AutoTopics) {
+	r.Register(api.Informed(b.cache, // requests that name topics
+		api.FindCoordinator(b.groups.PartitionFor, b.transactions.PartitionFor, auto, b.cache),
+		api.OffsetCommit(b.groups, b.store, b.cache, b.dynamic),
+		api.OffsetFetch(b.groups, b.store, b.cache),
+		api.OffsetDelete(b.groups, b.cache),
+		api.TxnOffsetCommit(b.groups, b.cache),
+		api.AddPartitionsToTxn(b.transactions, b.cache),
+	)...)
+	r.Register( // transactions
+		api.AddOffsetsToTxn(b.transactions, b.groups.PartitionFor),
+		api.EndTxn(b.transactions),
+		api.DescribeTransactions(b.transactions),
+		api.ListTransactions(b.transactions),
+	)
+	r.Register( // consumer groups
+		api.JoinGroup(b.groups, b.dynamic),
+		api.SyncGroup(b.groups, b.dynamic),
+		api.Heartbeat(b.groups, b.dynamic),
+		api.LeaveGroup(b.groups),
+		api.DescribeGroups(b.groups),
+		api.ListGroups(b.groups),
+		api.DeleteGroups(b.groups),
+	)
 }
 
 // administration returns the administration of topics and configurations on behalf of clients.

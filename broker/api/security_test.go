@@ -1,53 +1,12 @@
 package api
 
 import (
-	"context"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/protocol"
 )
-
-type fixedIDs struct{ err error }
-
-func (f fixedIDs) Next(context.Context) (int64, error) { return 77, f.err }
-
-func TestInitProducerIdInEveryVersion(t *testing.T) {
-	c := newCaller(t, nil, InitProducerId(fixedIDs{}, dynamicOf(t, nil)))
-	for v := int16(0); v <= 5; v++ {
-		ask := func(transactional *string, timeout int32) *kmsg.InitProducerIDResponse {
-			req := kmsg.NewPtrInitProducerIDRequest()
-			req.TransactionalID, req.TransactionTimeoutMillis = transactional, timeout
-			return call[*kmsg.InitProducerIDResponse](c, v, req)
-		}
-		if resp := ask(nil, 0); resp.ErrorCode != 0 || resp.ProducerID != 77 || resp.ProducerEpoch != 0 {
-			t.Errorf("v%d: %+v", v, resp)
-		}
-		for _, tc := range []struct {
-			id      string
-			timeout int32
-			code    protocol.ErrorCode
-		}{{"", 1, protocol.InvalidRequest}, {"x", 0, protocol.InvalidTransactionTimeout}, {"x", 900001, protocol.InvalidTransactionTimeout}, {"x", 900000, protocol.CoordinatorNotAvailable}} {
-			if resp := ask(&tc.id, tc.timeout); protocol.ErrorCode(resp.ErrorCode) != tc.code || resp.ProducerID != -1 || resp.ProducerEpoch != -1 {
-				t.Errorf("v%d %v: %+v", v, tc, resp)
-			}
-		}
-	}
-	req := kmsg.NewPtrInitProducerIDRequest()
-	req.ProducerID, req.ProducerEpoch = 5, -1
-	if resp := call[*kmsg.InitProducerIDResponse](c, 4, req); protocol.ErrorCode(resp.ErrorCode) != protocol.InvalidRequest {
-		t.Errorf("an id without its epoch: %+v", resp)
-	}
-	c = newCaller(t, nil, InitProducerId(fixedIDs{protocol.CoordinatorLoadInProgress}, dynamicOf(t, nil)))
-	if resp := call[*kmsg.InitProducerIDResponse](c, 4, kmsg.NewPtrInitProducerIDRequest()); protocol.ErrorCode(resp.ErrorCode) != protocol.CoordinatorLoadInProgress {
-		t.Errorf("%+v", resp)
-	}
-	c = newCaller(t, deny{kmsg.ACLOperationIdempotentWrite, kmsg.ACLOperationWrite}, InitProducerId(fixedIDs{}, dynamicOf(t, nil)))
-	if resp := call[*kmsg.InitProducerIDResponse](c, 4, kmsg.NewPtrInitProducerIDRequest()); protocol.ErrorCode(resp.ErrorCode) != protocol.ClusterAuthorizationFailed {
-		t.Errorf("%+v", resp)
-	}
-}
 
 func TestSASLOutsideASASLListenerIsRefused(t *testing.T) {
 	c := newCaller(t, nil, SaslHandshake(), SaslAuthenticate())

@@ -12,23 +12,12 @@ import (
 // move the key's properties and functions to its file in this package.
 func unserved() []Handler {
 	return []Handler{
-		{Key: protocol.AddPartitionsToTxn, PerEntry: true, Fail: completed(failAddPartitionsToTxn)},
-		{Key: protocol.AddOffsetsToTxn},
-		{Key: protocol.EndTxn},
 		{Key: protocol.DescribeClientQuotas},
 		{Key: protocol.AlterClientQuotas, PerEntry: true, Fail: completed(failAlterClientQuotas)},
 		{Key: protocol.DescribeUserScramCredentials, PerEntry: true, Fail: completed(failDescribeUserScramCredentials)},
 		{Key: protocol.AlterUserScramCredentials, PerEntry: true, Unthrottled: true, Fail: completed(failAlterUserScramCredentials)},
 		{Key: protocol.Envelope},
-		{Key: protocol.DescribeTransactions, PerEntry: true, Fail: completed(failDescribeTransactions)},
-		{Key: protocol.ListTransactions},
 	}
-}
-
-// failAddPartitionsToTxn removes the list of v4 and newer, whose code is at the top level. Up to v3
-// every partition has the code.
-func failAddPartitionsToTxn(_ *kmsg.AddPartitionsToTxnRequest, resp *kmsg.AddPartitionsToTxnResponse, _ error) {
-	resp.Transactions = nil
 }
 
 // failAlterClientQuotas always sets the text of the code as the message.
@@ -63,13 +52,5 @@ func failAlterUserScramCredentials(req *kmsg.AlterUserSCRAMCredentialsRequest, r
 		result.User = user
 		result.ErrorCode, result.ErrorMessage = codeAndMessage(err)
 		resp.Results = append(resp.Results, result)
-	}
-}
-
-func failDescribeTransactions(req *kmsg.DescribeTransactionsRequest, resp *kmsg.DescribeTransactionsResponse, err error) {
-	for _, id := range req.TransactionalIDs {
-		state := kmsg.NewDescribeTransactionsResponseTransactionState()
-		state.TransactionalID, state.ErrorCode = id, int16(protocol.CodeOf(err))
-		resp.TransactionStates = append(resp.TransactionStates, state)
 	}
 }
