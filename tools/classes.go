@@ -14,6 +14,7 @@ import (
 	"github.com/monedula/monedula/tools/perf"
 	"github.com/monedula/monedula/tools/reassign"
 	"github.com/monedula/monedula/tools/topics"
+	"github.com/monedula/monedula/tools/transactions"
 	"github.com/monedula/monedula/tools/verifiable"
 )
 
@@ -52,6 +53,7 @@ var classes = map[string]cli.Tool{
 	"org.apache.kafka.tools.ReplicaVerificationTool":             partitions.ReplicaVerificationTool,
 	"kafka.admin.TopicCommand":                                   topics.Tool,
 	"org.apache.kafka.tools.TopicCommand":                        topics.Tool,
+	"org.apache.kafka.tools.TransactionsCommand":                 transactions.Tool,
 	"org.apache.kafka.tools.VerifiableConsumer":                  verifiable.ConsumerTool,
 	"org.apache.kafka.tools.VerifiableProducer":                  verifiable.ProducerTool,
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/monedula/monedula/tools/reassign"
 	"github.com/monedula/monedula/tools/server"
 	"github.com/monedula/monedula/tools/topics"
+	"github.com/monedula/monedula/tools/transactions"
 	"github.com/monedula/monedula/tools/verifiable"
 )
 
@@ -28,7 +29,7 @@ func All() map[string]cli.Tool {
 		dump.Tool, cluster.APIVersionsTool, cluster.Tool, server.StopTool,
 		configs.Tool, reassign.Tool, election.LeaderTool, election.PreferredTool, partitions.DeleteRecordsTool, partitions.LogDirsTool,
 		groups.Tool, verifiable.ProducerTool, verifiable.ConsumerTool,
-		perf.ProducerTool, perf.ConsumerTool, partitions.ReplicaVerificationTool,
+		perf.ProducerTool, perf.ConsumerTool, partitions.ReplicaVerificationTool, transactions.Tool,
 	} {
 		all[t.Name] = t
 	}

@@ -36,6 +36,7 @@ var RealTools = map[string]map[string]string{
 		"kafka-leader-election":      "org.apache.kafka.tools.LeaderElectionCommand",
 		"kafka-delete-records":       "org.apache.kafka.tools.DeleteRecordsCommand",
 		"kafka-log-dirs":             "org.apache.kafka.tools.LogDirsCommand",
+		"kafka-transactions":         "org.apache.kafka.tools.TransactionsCommand",
 	},
 	"2.8.2": {
 		"kafka-topics":                     "kafka.admin.TopicCommand",

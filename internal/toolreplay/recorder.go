@@ -3,6 +3,7 @@ package toolreplay
 import (
 	"io"
 	"net"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -85,7 +86,7 @@ func (p *proxy) forward(near net.Conn) {
 	}
 	defer far.Close()
 	var mu sync.Mutex
-	pending := map[int32]kmsg.Request{}
+	pending := map[int32]kmsg.Request{} // without those that brokers send one another
 	go func() {
 		defer far.Close()
 		for {
@@ -93,7 +94,7 @@ func (p *proxy) forward(near net.Conn) {
 			if err != nil {
 				return
 			}
-			if header, req, err := parseRequest(frame); err == nil {
+			if header, req, err := parseRequest(frame); err == nil && !betweenBrokers(&header, req) {
 				mu.Lock()
 				pending[header.CorrelationID] = req
 				mu.Unlock()
@@ -122,14 +123,13 @@ func (p *proxy) forward(near net.Conn) {
 	}
 }
 
-// observe records a response. It leaves out ApiVersions, which a peer answers itself, and what
-// brokers send one another.
+// observe records a response. It leaves out ApiVersions, which a peer answers itself.
 func (p *proxy) observe(req kmsg.Request, frame []byte) {
 	r := p.target()
 	if r == nil || req == nil {
 		return
 	}
-	if protocol.APIKey(req.Key()) == protocol.ApiVersions || betweenBrokers(req) {
+	if protocol.APIKey(req.Key()) == protocol.ApiVersions {
 		return
 	}
 	_, body, err := protocol.ParseResponseHeader(frame, protocol.APIKey(req.Key()), req.GetVersion())
@@ -143,12 +143,16 @@ func (p *proxy) observe(req kmsg.Request, frame []byte) {
 	}
 }
 
-// betweenBrokers reports whether req is a request that only brokers send.
-func betweenBrokers(req kmsg.Request) bool {
+// betweenBrokers reports whether one broker sends req to another. Markers of transactions are also
+// sent by tools; the client id of a broker is its number.
+func betweenBrokers(header *protocol.RequestHeader, req kmsg.Request) bool {
 	switch req := req.(type) {
 	case *kmsg.LeaderAndISRRequest, *kmsg.StopReplicaRequest, *kmsg.UpdateMetadataRequest, *kmsg.ControlledShutdownRequest,
-		*kmsg.AlterPartitionRequest, *kmsg.AllocateProducerIDsRequest, *kmsg.WriteTxnMarkersRequest:
+		*kmsg.AlterPartitionRequest, *kmsg.AllocateProducerIDsRequest:
 		return true
+	case *kmsg.WriteTxnMarkersRequest:
+		_, err := strconv.Atoi(header.ClientIDOrEmpty())
+		return err == nil
 	case *kmsg.AddPartitionsToTxnRequest:
 		return req.Version >= 4
 	case *kmsg.FetchRequest:

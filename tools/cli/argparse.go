@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -16,6 +17,8 @@ type Arguments struct {
 	declared []*Argument
 	OneOf    []*Argument // exactly one of them must be given
 	byName   map[string]*Argument
+	commands []*Command
+	chosen   *Command // by the command line; nil: none yet
 }
 
 // Argument is an option of such a tool.
@@ -24,7 +27,7 @@ type Argument struct {
 	Metavar  string // "" for a switch
 	Doc      string
 	Required bool
-	Kind     string   // "Integer", "Long", "Double", or "" for text
+	Kind     string   // "Short", "Integer", "Long", "Double", or "" for text
 	Choices  []string // nil: any value
 	Many     bool     // takes all arguments up to the next option
 	Values   []string
@@ -64,7 +67,7 @@ func (p *Argument) Number(def int64) int64 {
 // Run parses the command line and calls f if it is valid. It returns the exit code, which is 0 if
 // only the help or the version was printed.
 func (a *Arguments) Run(args []string, f func() error) int {
-	if len(args) == 0 {
+	if len(args) == 0 && a.commands == nil {
 		a.help()
 		return 0
 	}
@@ -73,10 +76,17 @@ func (a *Arguments) Run(args []string, f func() error) int {
 		return 0
 	}
 	if err == nil {
+		err = a.complete()
+	}
+	if err == nil {
 		err = f()
 	}
 	if refused, ok := err.(BadArgument); ok {
 		a.env.Complainf("%s\n%s: error: %s", a.usage(), a.name, refused)
+		return 1
+	}
+	if refused, ok := err.(badCommand); ok {
+		a.env.Complainf("%s\n%s: error: %s", refused.usage, a.name, refused.reason)
 		return 1
 	}
 	if err != nil {
@@ -94,15 +104,20 @@ func (e BadArgument) Error() string { return string(e) }
 // parse reads the arguments. done reports that it has printed the help or the version.
 func (a *Arguments) parse(args []string) (done bool, err error) {
 	var exclusive *Argument
-	for i := 0; i < len(args); i++ {
+	for i := 0; i < len(args) && a.chosen == nil; i++ {
 		name, value, joined := strings.Cut(args[i], "=")
-		switch name {
-		case "-h", "--help":
+		switch {
+		case name == "-h" || name == "--help":
 			a.help()
 			return true, nil
-		case "--version":
+		case name == "--version" || name == "-v" && a.commands != nil:
 			a.env.Println(Version)
 			return true, nil
+		case a.commands != nil && !strings.HasPrefix(name, "-"):
+			if done, err := a.parseCommand(args[i:]); done || err != nil {
+				return done, err
+			}
+			continue
 		}
 		arg := a.byName[name]
 		if arg == nil {
@@ -137,15 +152,26 @@ func (a *Arguments) parse(args []string) (done bool, err error) {
 		}
 		arg.Values = values
 	}
+	return false, nil
+}
+
+// complete returns an error if an argument is missing.
+func (a *Arguments) complete() error {
+	if a.commands != nil && a.chosen == nil {
+		return BadArgument("too few arguments")
+	}
 	for _, arg := range a.declared {
 		if arg.Required && !arg.Given() {
-			return false, BadArgument(fmt.Sprintf("argument %s is required", arg.Name))
+			return BadArgument(fmt.Sprintf("argument %s is required", arg.Name))
 		}
 	}
-	if a.OneOf != nil && exclusive == nil {
-		return false, BadArgument("one of the arguments " + strings.Join(argumentNames(a.OneOf), " ") + " is required")
+	if a.OneOf != nil && !slices.ContainsFunc(a.OneOf, (*Argument).Given) {
+		return BadArgument("one of the arguments " + strings.Join(argumentNames(a.OneOf), " ") + " is required")
 	}
-	return false, nil
+	if a.chosen != nil {
+		return a.chosen.refused(a.chosen.complete())
+	}
+	return nil
 }
 
 // isValue reports whether text is a value and not an option. A negative number is a value.
@@ -158,8 +184,12 @@ func (a *Arguments) isValue(text string) bool {
 }
 
 func (p *Argument) check(value string) error {
-	if bits := map[string]int{"Integer": 32, "Long": 64}[p.Kind]; bits != 0 {
-		if _, err := strconv.ParseInt(value, 10, bits); err != nil {
+	if bits := map[string]int{"Short": 16, "Integer": 32, "Long": 64}[p.Kind]; bits != 0 {
+		_, err := strconv.ParseInt(value, 10, bits)
+		if p.Kind == "Short" && errors.Is(err, strconv.ErrRange) {
+			return BadArgument(fmt.Sprintf("argument %s: could not convert '%s' to Short (Value out of range. Value:%q Radix:10)", p.Name, value, value))
+		}
+		if err != nil {
 			return BadArgument(fmt.Sprintf("argument %s: could not convert '%s' to %s (For input string: %q)", p.Name, value, p.Kind, value))
 		}
 	}
@@ -206,6 +236,9 @@ func (a *Arguments) usage() string {
 	if group != nil {
 		parts = append(parts, "("+strings.Join(group, " | ")+")")
 	}
+	if a.commands != nil {
+		parts = append(parts, "COMMAND ...")
+	}
 	head := "usage: " + a.name
 	var b strings.Builder
 	b.WriteString(head)
@@ -239,5 +272,11 @@ func (a *Arguments) help() {
 	row("-h, --help", "show this help message and exit")
 	for _, arg := range a.declared {
 		row(arg.form(), arg.Doc)
+	}
+	if a.commands != nil {
+		a.env.Println("\ncommands:")
+	}
+	for _, c := range a.commands {
+		row("  "+c.name, c.about)
 	}
 }

@@ -115,3 +115,49 @@ optional arguments:
 		t.Errorf("exit code %d, %q", code, p.out.String())
 	}
 }
+
+func TestCommandsHaveOptionsOfTheirOwn(t *testing.T) {
+	const toolUsage = "usage: tool [-h] --server S COMMAND ...\n"
+	const listUsage = "usage: tool --server S list [-h] [--epoch N]\n"
+	for _, test := range []struct {
+		args      string
+		code      int
+		out, errs string
+	}{
+		{"--server x list", 0, "list of x in epoch 7\n", ""},
+		{"--server x list --epoch -2", 0, "list of x in epoch -2\n", ""},
+		{"--server x show --id i", 0, "show of x\n", ""},
+		{"", 1, "", toolUsage + "tool: error: too few arguments\n"},
+		{"--server x", 1, "", toolUsage + "tool: error: too few arguments\n"},
+		{"list", 1, "", toolUsage + "tool: error: argument --server is required\n"},
+		{"--server x nosuch", 1, "", toolUsage + "tool: error: invalid choice: 'nosuch' (choose from 'list', 'show')\n"},
+		{"--server x show", 1, "", "usage: tool --server S show [-h] --id ID\ntool: error: argument --id is required\n"},
+		{"--server x list --epoch 40000", 1, "", listUsage + "tool: error: argument --epoch: could not convert '40000' to Short (Value out of range. Value:\"40000\" Radix:10)\n"},
+		{"show", 1, "", toolUsage + "tool: error: argument --server is required\n"},
+		{"--server x list --epoch x", 1, "", listUsage + "tool: error: argument --epoch: could not convert 'x' to Short (For input string: \"x\")\n"},
+		{"list --server x", 1, "", listUsage + "tool: error: unrecognized arguments: '--server'\n"},
+		{"--server x list extra", 1, "", listUsage + "tool: error: unrecognized arguments: 'extra'\n"},
+		{"-v", 0, Version + "\n", ""},
+		{"list -h", 0, listUsage + "\nLists.\n\noptional arguments:\n  -h, --help             show this help message and exit\n  --epoch N              The epoch.\n", ""},
+		{"--help", 0, toolUsage + "\nA tool.\n\noptional arguments:\n  -h, --help             show this help message and exit\n  --server S             The server.\n\ncommands:\n    list                 Lists.\n    show                 Shows.\n", ""},
+	} {
+		var out, errs bytes.Buffer
+		env := &Env{Stdout: &out, Stderr: &errs}
+		a := NewArguments(env, "tool", "A tool.")
+		server := a.Add(Argument{Name: "--server", Metavar: "S", Doc: "The server.", Required: true})
+		list, show := a.Command("list", "Lists."), a.Command("show", "Shows.")
+		epoch := list.Add(Argument{Name: "--epoch", Metavar: "N", Kind: "Short", Doc: "The epoch."})
+		show.Add(Argument{Name: "--id", Metavar: "ID", Required: true, Doc: "The id."})
+		code := a.Run(strings.Fields(test.args), func() error {
+			if a.Chosen() == list {
+				env.Printf("list of %s in epoch %d\n", server.Or(""), epoch.Number(7))
+			} else {
+				env.Printf("show of %s\n", server.Or(""))
+			}
+			return nil
+		})
+		if code != test.code || out.String() != test.out || errs.String() != test.errs {
+			t.Errorf("%s: exit code %d\n%s%s", test.args, code, out.String(), errs.String())
+		}
+	}
+}

@@ -31,7 +31,7 @@ func (a *Admin) Offsets(partitions []TopicPartition, when int64) (map[TopicParti
 	defer c.End()
 	left := partitions
 	for {
-		byLeader, err := c.leaders(left)
+		byLeader, err := c.Leaders(left, false)
 		if err != nil {
 			return nil, err
 		}
@@ -55,8 +55,9 @@ func (a *Admin) Offsets(partitions []TopicPartition, when int64) (map[TopicParti
 	}
 }
 
-// leaders returns the partitions by leader. Partitions without a leader are omitted.
-func (c *Call) leaders(partitions []TopicPartition) (map[metadata.BrokerID][]TopicPartition, error) {
+// Leaders returns the partitions by leader. Partitions without a leader are omitted, and those of
+// unknown topics too if mayBeUnknown is set.
+func (c *Call) Leaders(partitions []TopicPartition, mayBeUnknown bool) (map[metadata.BrokerID][]TopicPartition, error) {
 	wanted := map[TopicPartition]bool{}
 	var topics []string
 	asked := map[string]bool{}
@@ -75,8 +76,9 @@ func (c *Call) leaders(partitions []TopicPartition) (map[metadata.BrokerID][]Top
 		if t.Topic == nil {
 			continue
 		}
-		switch code := protocol.ErrorCode(t.ErrorCode); code {
-		case protocol.None, protocol.LeaderNotAvailable, protocol.BrokerNotAvailable:
+		switch code := protocol.ErrorCode(t.ErrorCode); {
+		case code == protocol.None || code == protocol.LeaderNotAvailable || code == protocol.BrokerNotAvailable:
+		case code == protocol.UnknownTopicOrPartition && mayBeUnknown:
 		default:
 			return nil, c.topicError(*t.Topic, code, partitions)
 		}
@@ -94,16 +96,16 @@ func (c *Call) leaders(partitions []TopicPartition) (map[metadata.BrokerID][]Top
 // whole.
 func (c *Call) topicError(topic string, code protocol.ErrorCode, partitions []TopicPartition) error {
 	log := c.Admin.Env.Logger("org.apache.kafka.clients.admin.internals.PartitionLeaderStrategy").WithError(cli.AsException(code))
-	format, line := "Failed to fetch metadata for partition %s due to unexpected error for topic `%s`", "unexpected error"
+	format, line := "Failed to fetch metadata for partition %s due to unexpected error for topic `%s`", "unexpected error for topic %s in `Metadata` response"
 	switch code {
 	case protocol.UnknownTopicOrPartition:
-		format, line = "Failed to fetch metadata for partition %s because metadata for topic `%s` could not be found", "unknown topic error"
+		format, line = "Failed to fetch metadata for partition %s because metadata for topic `%s` could not be found", "unknown topic error for topic %s"
 	case protocol.InvalidTopicException:
-		format, line = "Failed to fetch metadata for partition %s due to invalid topic `%s`", "invalid topic error"
+		format, line = "Failed to fetch metadata for partition %s due to invalid topic `%s`", "invalid topic error for topic %s in `Metadata` response"
 	case protocol.TopicAuthorizationFailed:
-		format, line = "Failed to fetch metadata for partition %s due to topic authorization failure", "authorization failure"
+		format, line = "Failed to fetch metadata for partition %s due to topic authorization failure", "authorization failure for topic %s in `Metadata` response"
 	}
-	log.Errorf("[AdminClient clientId=adminclient-1] Received %s for topic %s", line, topic)
+	log.Errorf("[AdminClient clientId=adminclient-1] Received "+line, topic)
 	for _, tp := range partitions {
 		if tp.Topic != topic {
 			continue
