@@ -174,13 +174,20 @@ func (x *transactor) finish(topic, value string) {
 	x.topic, x.committed = "out", committed
 }
 
-// leadBy makes a member the preferred leader of a partition and then its leader.
+// leadBy makes a member the preferred leader of a partition on all members, and then its leader.
 func (c *cluster) leadBy(topic string, partition, id int32) {
 	c.t.Helper()
 	replicas := []int32{id}
 	for _, m := range c.others(c.member(id)) {
 		replicas = append(replicas, m.id)
 	}
+	c.leadFirst(topic, partition, replicas...)
+}
+
+// leadFirst makes the first of a partition's replicas its preferred leader and then its leader.
+func (c *cluster) leadFirst(topic string, partition int32, replicas ...int32) {
+	c.t.Helper()
+	id := replicas[0]
 	c.awaitState(topic, partition, "all in sync", func(s partitionState) bool { return len(s.ISR) == len(replicas) })
 	c.admin(func(ctx context.Context, client *kgo.Client) error {
 		var req kadm.AlterPartitionAssignmentsReq
