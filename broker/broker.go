@@ -333,6 +333,7 @@ func (b *Broker) prepareCoordinators(ctx context.Context) error {
 // startCoordinators starts the coordinators, which then accept requests.
 func (b *Broker) startCoordinators(context.Context) error {
 	b.metrics.collectGroups(b.groups)
+	b.metrics.collectTransactions(b.transactions)
 	b.groups.Start()
 	b.onStop(b.groups.Stop)
 	b.transactions.Start()

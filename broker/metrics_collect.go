@@ -15,6 +15,7 @@ import (
 	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/replication"
 	"github.com/monedula/monedula/storage"
+	"github.com/monedula/monedula/transaction"
 )
 
 // The values that other packages hold are collected at every scrape. Each part of the broker is
@@ -260,13 +261,29 @@ func (m *brokerMetrics) collectGroups(groups *group.Coordinator) {
 		coordinator("offset-expiration-count", float64(stats.Expired))
 		coordinator("offset-deletion-count", float64(stats.Deleted))
 		coordinator("group-completed-rebalance-count", float64(stats.Rebalances))
-		most, average := math.NaN(), math.NaN() // as in Kafka if nothing was loaded recently
-		if stats.Loads > 0 {
-			most, average = float64(stats.LoadMax.Milliseconds()), float64(stats.LoadAvg.Microseconds())/1000
-		}
-		coordinator("partition-load-time-max", most)
-		coordinator("partition-load-time-avg", average)
+		collectLoads(s, "group-coordinator-metrics", stats.Loads, stats.LoadMax, stats.LoadAvg)
 	})
+}
+
+// collectTransactions collects the metrics of the transaction coordinator.
+func (m *brokerMetrics) collectTransactions(transactions *transaction.Coordinator) {
+	m.registry.Collect(func(s *metrics.Scrape) {
+		stats := transactions.Stats()
+		markers := metrics.Name{Group: "kafka.coordinator.transaction", Type: "TransactionMarkerChannelManager"}
+		s.Gauge(named(markers, "UnknownDestinationQueueSize"), float64(stats.UnknownDestinations))
+		s.Gauge(named(markers, "LogAppendRetryQueueSize"), float64(stats.LogAppendRetries))
+		collectLoads(s, "transaction-coordinator-metrics", stats.Loads, stats.LoadMax, stats.LoadAvg)
+	})
+}
+
+// collectLoads collects how long the partitions of a coordinator took to load.
+func collectLoads(s *metrics.Scrape, coordinator string, loads int, most, average time.Duration) {
+	mostMs, averageMs := math.NaN(), math.NaN() // as in Kafka if nothing was loaded recently
+	if loads > 0 {
+		mostMs, averageMs = float64(most.Milliseconds()), float64(average.Microseconds())/1000
+	}
+	s.Gauge(metrics.Name{Group: "kafka.server", Type: coordinator, Attribute: "partition-load-time-max"}, mostMs)
+	s.Gauge(metrics.Name{Group: "kafka.server", Type: coordinator, Attribute: "partition-load-time-avg"}, averageMs)
 }
 
 // controllerPatience is how long a scrape waits for the controller, which answers between two
