@@ -89,7 +89,7 @@ func TestLanesListPackagesAndTestsThatExist(t *testing.T) {
 		t.Fatal(err)
 	}
 	declared := declaredTests(t, testkit.Root())
-	sizes := map[string]int{"plain": 0, "first": 0, "all": 0, "unraced": 0}
+	sizes := map[string]int{"plain": 0, "first": 0, "all": 0, "long": 0, "unraced": 0}
 	for line := range strings.SplitSeq(strings.TrimSpace(string(text)), "\n") {
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
