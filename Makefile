@@ -35,8 +35,8 @@ lint: ## check formatting, go vet, staticcheck, unreachable functions, and the p
 fuzz: ## run every fuzz target for SECONDS (60)
 	@scripts/fuzz.sh $(SECONDS)
 
-chaos: build ## inject random faults into a cluster for DURATION (30m); MONEDULA_CHAOS_SEED repeats a choice of faults
-	@MONEDULA_CHAOS_DURATION=$(DURATION) go test ./integration -run '^TestChaos$$' -count 1 -v -timeout 0
+chaos: build ## inject random faults for DURATION (30m) each into a cluster and into one with transactions; MONEDULA_CHAOS_SEED repeats a choice of faults
+	@MONEDULA_CHAOS_DURATION=$(DURATION) go test ./integration -run '^TestChaos(OfTransactions)?$$' -count 1 -v -timeout 0
 
 sim: ## simulate a cluster in one goroutine for SEEDS (1000) seeds starting at FIRST (1); prints failing seeds
 	@go test ./internal/simulation -run '^TestSeeds$$' -count 1 -v -timeout 0 -seeds $(SEEDS) -first $(FIRST)

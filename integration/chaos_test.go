@@ -105,18 +105,7 @@ func (c *chaos) faults() []fault {
 // After every round of one or two faults, every acknowledged record must exist exactly once and in
 // order, the replicas must have the same bytes, and writing must continue.
 func TestChaos(t *testing.T) {
-	duration, seed := 60*time.Second, uint64(time.Now().UnixNano())
-	if text := os.Getenv("MONEDULA_CHAOS_DURATION"); text != "" {
-		var err error
-		if duration, err = time.ParseDuration(text); err != nil {
-			t.Fatalf("MONEDULA_CHAOS_DURATION: %v", err)
-		}
-	}
-	if text := os.Getenv("MONEDULA_CHAOS_SEED"); text != "" {
-		if _, err := fmt.Sscan(text, &seed); err != nil {
-			t.Fatalf("MONEDULA_CHAOS_SEED: %v", err)
-		}
-	}
+	duration, seed := chaosParameters(t, 60*time.Second)
 	if !testkit.Alone(t) {
 		return
 	}
@@ -177,6 +166,25 @@ func TestChaos(t *testing.T) {
 		t.Logf("%3d x %s", struck[name], name)
 	}
 	t.Logf("%d faults of %d kinds; %s", total(struck), len(struck), l)
+}
+
+// chaosParameters returns the values of MONEDULA_CHAOS_DURATION and MONEDULA_CHAOS_SEED, or the given
+// duration and a new seed.
+func chaosParameters(t testing.TB, duration time.Duration) (time.Duration, uint64) {
+	t.Helper()
+	seed := uint64(time.Now().UnixNano())
+	if text := os.Getenv("MONEDULA_CHAOS_DURATION"); text != "" {
+		var err error
+		if duration, err = time.ParseDuration(text); err != nil {
+			t.Fatalf("MONEDULA_CHAOS_DURATION: %v", err)
+		}
+	}
+	if text := os.Getenv("MONEDULA_CHAOS_SEED"); text != "" {
+		if _, err := fmt.Sscan(text, &seed); err != nil {
+			t.Fatalf("MONEDULA_CHAOS_SEED: %v", err)
+		}
+	}
+	return duration, seed
 }
 
 func total(counts map[string]int) int {
