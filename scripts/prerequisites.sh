@@ -66,6 +66,7 @@ fi
 [ "$what" = test ] || exit 0
 
 "$here/kafka-jars.sh" 3.9.1 >/dev/null
+"$here/kafka-jars.sh" 3.9.1 streams >/dev/null
 "$here/kafka-jars.sh" 2.8.2 >/dev/null
 "$here/kafka-jars.sh" 1.1.1 >/dev/null
 

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +16,7 @@ import (
 type Kafka struct {
 	Version string
 	jars    string
+	more    []string // further entries of the class path
 	flags   []string // passed to every JVM
 }
 
@@ -46,12 +48,43 @@ func RealKafka(t testing.TB, version string) *Kafka {
 // methods in another order, which shows in the JSON that tools print.
 func (k *Kafka) Plain() *Kafka { return &Kafka{Version: k.Version, jars: k.jars} }
 
+// With returns the release with further jars that scripts/kafka-jars.sh fetches, "streams" or
+// "connect". If they are not available, the test fails with a message that says what to install.
+func (k *Kafka) With(t testing.TB, jars string) *Kafka {
+	t.Helper()
+	dir, err := Script("scripts/kafka-jars.sh", k.Version, jars)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k.withClasses(dir + "/*")
+}
+
+// Compile compiles a Java program, given by its path in the source tree, and returns the release
+// with its class.
+func (k *Kafka) Compile(t testing.TB, source string) *Kafka {
+	t.Helper()
+	dir := t.TempDir()
+	cmd := exec.Command("javac", "-J-XX:TieredStopAtLevel=1", "-J-XX:+UseSerialGC", "-proc:none", "-d", dir, "-cp", k.classPath(), filepath.Join(Root(), source))
+	if _, errs, code := Run(t, 2*time.Minute, "", cmd); code != 0 {
+		t.Fatalf("javac %s: exit code %d\n%s", source, code, errs)
+	}
+	return k.withClasses(dir)
+}
+
+func (k *Kafka) withClasses(entry string) *Kafka {
+	return &Kafka{Version: k.Version, jars: k.jars, more: append(slices.Clone(k.more), entry), flags: k.flags}
+}
+
+func (k *Kafka) classPath() string {
+	return strings.Join(append([]string{k.jars + "/*"}, k.more...), ":")
+}
+
 // Command returns the command that runs a class of the release, such as
 // kafka.tools.DumpLogSegments. Log lines of level WARN and above go to stderr.
 func (k *Kafka) Command(t testing.TB, heap, class string, args ...string) *exec.Cmd {
 	t.Helper()
 	java := append([]string{heap, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"}, k.flags...)
-	java = append(java, "-Dlog4j.configuration=file:"+k.log4j(t, "WARN", "System.err"), "-cp", k.jars+"/*", class)
+	java = append(java, "-Dlog4j.configuration=file:"+k.log4j(t, "WARN", "System.err"), "-cp", k.classPath(), class)
 	return exec.Command("java", append(java, args...)...)
 }
 
