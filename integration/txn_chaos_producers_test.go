@@ -95,6 +95,7 @@ func (c *txnChaos) appendAs(id string, random *rand.Rand, transactions int) {
 			for i := range topics {
 				c.write(client, t, i, txnhistory.Partition{Topic: topics[i], Index: partitions[i]}, nil)
 			}
+			flushSometimes(client, random)
 			alive = !abandoned && c.endTransaction(client, t, commit)
 		}
 		t.Unanswered = lost.take()
@@ -104,6 +105,17 @@ func (c *txnChaos) appendAs(id string, random *rand.Rand, transactions int) {
 		}
 		<-time.After(time.Duration(random.IntN(30)) * time.Millisecond)
 	}
+}
+
+// flushSometimes waits for the answers to the writes of a transaction, three times out of four, so
+// that transactions that are aborted or abandoned have records in the log.
+func flushSometimes(client *kgo.Client, random *rand.Rand) {
+	if random.IntN(4) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(background(), 10*time.Second)
+	defer cancel()
+	_ = client.Flush(ctx)
 }
 
 // write produces a record of a transaction.
@@ -170,7 +182,7 @@ func (c *txnChaos) note(t *txnhistory.Transaction) {
 func (c *txnChaos) copyAs(id string, random *rand.Rand) {
 	var lost lostAnswers
 	session, err := kgo.NewGroupTransactSession(c.lossy(id, kgo.WithHooks(&lost), kgo.ConsumerGroup(copyGroup), kgo.ConsumeTopics("load"),
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.RequireStableFetchOffsets(), kgo.SessionTimeout(6*time.Second), kgo.HeartbeatInterval(500*time.Millisecond),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.SessionTimeout(6*time.Second), kgo.HeartbeatInterval(500*time.Millisecond),
 		kgo.Balancers(kgo.RangeBalancer()), kgo.FetchMaxWait(200*time.Millisecond), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))...)
 	if err != nil {
 		c.t.Error(err)
@@ -195,6 +207,7 @@ func (c *txnChaos) copyAs(id string, random *rand.Rand) {
 				c.write(session.Client(), t, i, txnhistory.Partition{Topic: "copies", Index: r.Partition % copiesPartitions}, &txnhistory.Position{Partition: from, Offset: r.Offset})
 			}
 			abandoned := random.IntN(60) == 0
+			flushSometimes(session.Client(), random)
 			alive = !abandoned && c.endCopies(session, t, random.IntN(8) != 0)
 		}
 		t.Unanswered = lost.take()

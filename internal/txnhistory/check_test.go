@@ -10,7 +10,7 @@ import (
 )
 
 var (
-	x, y = Partition{"x", 0}, Partition{"y", 0}
+	x    = Partition{"x", 0}
 	in   = Partition{"in", 0}
 	zero = time.Unix(1_000_000, 0)
 )
