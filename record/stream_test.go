@@ -65,11 +65,11 @@ func (s *slowSources) replaceGzip(t *testing.T, f func()) {
 	}
 }
 
-// gzipBatch returns a gzip batch of a record with a value of the size and a small record, and its
-// decompressed payload.
+// gzipBatch returns a gzip batch of a record with a value of the size between two small ones, with
+// timestamps far apart, and its decompressed payload.
 func gzipBatch(t *testing.T, magic int8, size int) (set Batch, content []byte) {
 	b := NewBuilder(batchOf(magic, None))
-	for i, value := range [][]byte{bytes.Repeat([]byte("v"), size), []byte("small")} {
+	for i, value := range [][]byte{[]byte("first"), bytes.Repeat([]byte("v"), size), []byte("last")} {
 		if err := b.Append(nowMs+int64(i)<<40, []byte("key"), value); err != nil {
 			t.Fatal(err)
 		}
@@ -79,9 +79,9 @@ func gzipBatch(t *testing.T, magic int8, size int) (set Batch, content []byte) {
 		t.Fatal(err)
 	}
 	if magic == 2 {
-		return repack(t, Gzip, plain[HeaderSize:], 2), plain[HeaderSize:]
+		return repack(t, Gzip, plain[HeaderSize:], 3), plain[HeaderSize:]
 	}
-	return wrap(t, magic, Gzip, plain, 1), plain
+	return wrap(t, magic, Gzip, plain, 2), plain
 }
 
 // A record is read and skipped in the same way however few bytes the codec returns at a time.
