@@ -36,6 +36,9 @@ func emptyBody(key int16) func(*side, int16) kmsg.Request {
 		if _, ok := req.(*kmsg.OffsetFetchRequest); ok && version >= 8 {
 			return nil // a real broker never answers a request without groups: docs/deviations.md
 		}
+		if _, ok := req.(*kmsg.AddPartitionsToTxnRequest); ok && version >= 4 {
+			return nil // nor one without transactions
+		}
 		if r, ok := req.(*kmsg.ControlledShutdownRequest); ok {
 			r.BrokerID = 77 // broker 0 would lose its leaderships for good
 		}

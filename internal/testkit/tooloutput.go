@@ -2,6 +2,7 @@ package testkit
 
 import (
 	"fmt"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,7 +15,7 @@ type ToolResult struct {
 }
 
 var (
-	stamps     = regexp.MustCompile(`\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}\]|CreateTime:\d{13}|127\.0\.0\.1:\d+(/t\d+)?|adminclient-\d+|(Timed out waiting for a node assignment\. Call: |Call\(callName=)deleteRecords[^\n]*|TopicId: [\w-]{22}|Cluster ID: [\w-]{22}|/tmp/[^\s"/]+/\d{3}`)
+	stamps     = regexp.MustCompile(`\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}\]|CreateTime:\d{13}|127\.0\.0\.1:\d+(/t\d+)?|adminclient-\d+|(Timed out waiting for a node assignment\. Call: |Call\(callName=)deleteRecords[^\n]*|TopicId: [\w-]{22}|Cluster ID: [\w-]{22}|(?:/tmp|` + regexp.QuoteMeta(strings.TrimSuffix(os.TempDir(), "/")) + `)/[^\s"/]+/\d{3}`)
 	stackLines = regexp.MustCompile(`(?m)^(\s+at |Caused by: |\s+\.\.\. \d+ more).*\n`)
 	usageTable = regexp.MustCompile(`(?ms)^(Option\s+Description|usage: ).*`)
 	usageError = regexp.MustCompile(`(?ms)^usage: .*?^([\w.-]+:)\s+error:(.*)\z`)
