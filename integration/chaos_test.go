@@ -100,12 +100,12 @@ func (c *chaos) faults() []fault {
 	}
 }
 
-// TestChaos injects random faults into a cluster for MONEDULA_CHAOS_DURATION (default 60s) while a
+// TestChaos injects random faults into a cluster for MONEDULA_CHAOS_DURATION (default 30s) while a
 // producer writes. MONEDULA_CHAOS_SEED selects the sequence of faults; the default is a new seed.
 // After every round of one or two faults, every acknowledged record must exist exactly once and in
 // order, the replicas must have the same bytes, and writing must continue.
 func TestChaos(t *testing.T) {
-	duration, seed := chaosParameters(t, 60*time.Second)
+	duration, seed := chaosParameters(t, 30*time.Second)
 	if !testkit.Alone(t) {
 		return
 	}
