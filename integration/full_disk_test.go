@@ -96,8 +96,7 @@ func TestProducersWaitWhileDisksAreFull(t *testing.T) {
 	})
 	b.stop()
 	testkit.Eventually(t, 30*time.Second, "the follower to lead", func() bool {
-		out, _, _ := run(t, "kafka-topics", append(b2.bootstrap(), "--describe", "--topic", "load")...) // fails while it asks the stopped broker
-		return strings.Contains(out, "Leader: 2")
+		return strings.Contains(must(t, "kafka-topics", append(b2.bootstrap(), "--describe", "--topic", "load")...), "Leader: 2")
 	})
 	l.verify(b2)
 }

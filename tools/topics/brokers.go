@@ -18,12 +18,12 @@ import (
 	"github.com/monedula/monedula/tools/client"
 )
 
-// topicsAdmin is the tool's connection to the cluster: kafka-go for what it supports, peerlink for
-// the rest.
+// topicsAdmin is the tool's connection to the cluster: kafka-go for the requests that change topics,
+// the admin client for the rest.
 type topicsAdmin struct {
 	*options
-	cluster *peerlink.Cluster
-	client  *kafka.Client
+	*client.Admin
+	kafka *kafka.Client
 }
 
 var callNames = map[string]string{"create": "createTopics", "delete": "listTopics", "alter": "listTopics", "describe": "listTopics", "list": "listTopics"}
@@ -32,13 +32,11 @@ var callNames = map[string]string{"create": "createTopics", "delete": "listTopic
 type noClient struct{ error }
 
 func (o *options) runOverBootstrap() error {
-	if _, err := client.LoadProperties(o.commandConfig.Or("")); err != nil {
+	admin, err := client.NewAdmin(o.Env, "adminclient-1", o.bootstrap.Or(""), o.commandConfig.Or(""), client.AdminTimeout)
+	if err != nil {
 		return noClient{err}
 	}
-	servers, err := client.ParseBootstrap(o.bootstrap.Or(""))
-	if err != nil {
-		return noClient{cli.NewJavaError("org.apache.kafka.common.KafkaException", "Failed to create new KafkaAdminClient")}
-	}
+	defer admin.Close()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	// Check what does not need a broker first, like Kafka's tool.
@@ -55,17 +53,17 @@ func (o *options) runOverBootstrap() error {
 		if !opt.Given() {
 			continue
 		}
-		cluster, err := client.Connect(ctx, o.Env.Logger("org.apache.kafka.clients.NetworkClient"), client.AdminClientID, servers, callNames[opt.Name])
+		call, err := admin.Begin(callNames[opt.Name])
 		if err != nil {
 			return err
 		}
-		defer cluster.Close()
-		if err := awaitController(ctx, cluster); err != nil {
+		call.End()
+		if err := awaitController(ctx, admin.Cluster()); err != nil {
 			return err
 		}
-		transport := &kafka.Transport{ClientID: "adminclient-1"}
+		transport := &kafka.Transport{ClientID: admin.ID}
 		defer transport.CloseIdleConnections()
-		a := &topicsAdmin{options: o, cluster: cluster, client: &kafka.Client{Addr: kafka.TCP(servers...), Timeout: 30 * time.Second, Transport: transport}}
+		a := &topicsAdmin{options: o, Admin: admin, kafka: &kafka.Client{Addr: kafka.TCP(admin.Servers...), Timeout: 30 * time.Second, Transport: transport}}
 		return run(a, ctx)
 	}
 	return nil
@@ -165,7 +163,7 @@ func (a *topicsAdmin) createTopic(ctx context.Context) error {
 		topic.ConfigEntries = append(topic.ConfigEntries, kafka.ConfigEntry{ConfigName: name, ConfigValue: configs[name]})
 	}
 	err = retry(ctx, func() error {
-		resp, err := a.client.CreateTopics(ctx, &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{topic}})
+		resp, err := a.kafka.CreateTopics(ctx, &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{topic}})
 		if err != nil {
 			return err
 		}
@@ -183,7 +181,7 @@ func (a *topicsAdmin) createTopic(ctx context.Context) error {
 
 // all returns the metadata of every topic that the options select, keyed by name.
 func (a *topicsAdmin) all(ctx context.Context) (map[string]*kmsg.MetadataResponseTopic, *kmsg.MetadataResponse, []string, error) {
-	meta, err := a.cluster.Metadata(ctx, nil)
+	meta, err := a.Cluster().Metadata(ctx, nil)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -220,7 +218,7 @@ func (a *topicsAdmin) deleteTopics(ctx context.Context) error {
 		return err
 	}
 	return retry(ctx, func() error {
-		resp, err := a.client.DeleteTopics(ctx, &kafka.DeleteTopicsRequest{Topics: names})
+		resp, err := a.kafka.DeleteTopics(ctx, &kafka.DeleteTopicsRequest{Topics: names})
 		if err != nil {
 			return err
 		}
@@ -263,7 +261,7 @@ func (a *topicsAdmin) alterTopics(ctx context.Context) error {
 		configs = append(configs, config)
 	}
 	return retry(ctx, func() error {
-		resp, err := a.client.CreatePartitions(ctx, &kafka.CreatePartitionsRequest{Topics: configs})
+		resp, err := a.kafka.CreatePartitions(ctx, &kafka.CreatePartitionsRequest{Topics: configs})
 		if err != nil {
 			return err
 		}

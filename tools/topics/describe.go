@@ -46,11 +46,11 @@ func (a *topicsAdmin) describeTopics(ctx context.Context) error {
 	if len(names) == 0 {
 		return nil
 	}
-	configs, err := a.configsOf(ctx, names)
+	configs, err := a.configsOf(names)
 	if err != nil {
 		return err
 	}
-	moving, err := a.reassignments(ctx, byName, names)
+	moving, err := a.reassignments(byName, names)
 	if err != nil {
 		return err
 	}
@@ -121,14 +121,14 @@ func (a *topicsAdmin) describePartition(topic string, p kmsg.MetadataResponseTop
 	a.Env.Println(line + "\tElr: N/A\tLastKnownElr: N/A")
 }
 
-func (a *topicsAdmin) configsOf(ctx context.Context, names []string) (map[string]topicConfig, error) {
+func (a *topicsAdmin) configsOf(names []string) (map[string]topicConfig, error) {
 	req := kmsg.NewPtrDescribeConfigsRequest()
 	for _, name := range names {
 		r := kmsg.NewDescribeConfigsRequestResource()
 		r.ResourceType, r.ResourceName = kmsg.ConfigResourceTypeTopic, name
 		req.Resources = append(req.Resources, r)
 	}
-	resp, err := a.cluster.Any(ctx, req, 4)
+	resp, err := a.Send("describeConfigs", client.AnyBroker, req, 4, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -156,40 +156,23 @@ func (a *topicsAdmin) configsOf(ctx context.Context, names []string) (map[string
 	return configs, nil
 }
 
-func (a *topicsAdmin) reassignments(ctx context.Context, byName map[string]*kmsg.MetadataResponseTopic, names []string) (map[string]map[int32]client.Reassignment, error) {
-	req := kmsg.NewPtrListPartitionReassignmentsRequest()
-	req.TimeoutMillis = 30000
-	for _, name := range names {
-		t := kmsg.NewListPartitionReassignmentsRequestTopic()
-		t.Topic = name
-		for _, p := range byName[name].Partitions {
-			t.Partitions = append(t.Partitions, p.Partition)
-		}
-		req.Topics = append(req.Topics, t)
-	}
-	link, err := a.cluster.Controller(ctx)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := link.Negotiated(ctx, req, 0)
-	if err != nil {
-		return nil, err
-	}
-	list := resp.(*kmsg.ListPartitionReassignmentsResponse)
+// reassignments returns the running reassignments of topics, or none if they may not be listed.
+func (a *topicsAdmin) reassignments(byName map[string]*kmsg.MetadataResponseTopic, names []string) (map[string]map[int32]client.Reassignment, error) {
+	partitions := []client.TopicPartition{}
 	moving := map[string]map[int32]client.Reassignment{}
-	switch protocol.ErrorCode(list.ErrorCode) {
-	case protocol.None:
+	for _, name := range names {
+		moving[name] = map[int32]client.Reassignment{}
+		for _, p := range byName[name].Partitions {
+			partitions = append(partitions, client.TopicPartition{Topic: name, Partition: p.Partition})
+		}
+	}
+	running, err := a.Reassignments(partitions)
+	switch protocol.CodeOf(err) {
 	case protocol.ClusterAuthorizationFailed, protocol.UnsupportedVersion:
 		return moving, nil
-	default:
-		return nil, client.AnswerError(list.ErrorCode, list.ErrorMessage)
 	}
-	for _, t := range list.Topics {
-		moving[t.Topic] = map[int32]client.Reassignment{}
-		for _, p := range t.Partitions {
-			moving[t.Topic][p.Partition] = client.Reassignment{Replicas: metadata.BrokerIDs(p.Replicas),
-				Adding: metadata.BrokerIDs(p.AddingReplicas), Removing: metadata.BrokerIDs(p.RemovingReplicas)}
-		}
+	for tp, r := range running {
+		moving[tp.Topic][tp.Partition] = r
 	}
-	return moving, nil
+	return moving, err
 }
