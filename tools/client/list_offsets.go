@@ -105,7 +105,7 @@ func (c *Call) topicError(topic string, code protocol.ErrorCode, partitions []To
 	case protocol.TopicAuthorizationFailed:
 		format, line = "Failed to fetch metadata for partition %s due to topic authorization failure", "authorization failure for topic %s in `Metadata` response"
 	}
-	log.Errorf("[AdminClient clientId=adminclient-1] Received "+line, topic)
+	log.Errorf("[AdminClient clientId=%s] Received "+line, c.Admin.ID, topic)
 	for _, tp := range partitions {
 		if tp.Topic != topic {
 			continue

@@ -105,7 +105,7 @@ func (a *admin) abortOn(c *client.Call, leader metadata.BrokerID, spec abortSpec
 	}
 	code := protocol.ErrorCode(resp.Markers[0].Topics[0].Partitions[0].ErrorCode)
 	refused := func(line, format string, args ...any) (bool, error) {
-		a.log("AbortTransactionHandler").Errorf("[%s] WriteTxnMarkers request for abort spec %s %s", a.ID, spec, line)
+		a.log("AbortTransactionHandler").Errorf("[AdminClient clientId=%s] WriteTxnMarkers request for abort spec %s %s", a.ID, spec, line)
 		return false, protocol.Errorf(code, "WriteTxnMarkers request with %s failed %s", spec, fmt.Sprintf(format, args...))
 	}
 	switch code {

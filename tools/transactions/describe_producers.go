@@ -142,15 +142,15 @@ func (a *admin) producersRefused(tp client.TopicPartition, broker metadata.Broke
 	code := protocol.CodeOf(err)
 	switch code {
 	case protocol.NotLeaderOrFollower:
-		log.Errorf("[%s] Not leader error in `DescribeProducers` response for partition %s for brokerId %d set in options", a.ID, tp, broker)
+		log.Errorf("[AdminClient clientId=%s] Not leader error in `DescribeProducers` response for partition %s for brokerId %d set in options", a.ID, tp, broker)
 		return protocol.Errorf(code, "Failed to describe active producers for partition %s on brokerId %d", tp, broker)
 	case protocol.InvalidTopicException:
-		log.Errorf("[%s] Invalid topic in `DescribeProducers` response for partition %s", a.ID, tp)
+		log.Errorf("[AdminClient clientId=%s] Invalid topic in `DescribeProducers` response for partition %s", a.ID, tp)
 		return protocol.Errorf(code, "Failed to fetch metadata for partition %s due to invalid topic error: %s", tp, err)
 	case protocol.TopicAuthorizationFailed:
-		log.Errorf("[%s] Authorization failed in `DescribeProducers` response for partition %s", a.ID, tp)
+		log.Errorf("[AdminClient clientId=%s] Authorization failed in `DescribeProducers` response for partition %s", a.ID, tp)
 		return protocol.Errorf(code, "Failed to describe active producers for partition %s due to authorization failure on topic `%s`", tp, tp.Topic)
 	}
-	log.Errorf("[%s] Unexpected error in `DescribeProducers` response for partition %s", a.ID, tp)
+	log.Errorf("[AdminClient clientId=%s] Unexpected error in `DescribeProducers` response for partition %s", a.ID, tp)
 	return protocol.Errorf(code, "Failed to describe active producers for partition %s due to unexpected error", tp)
 }

@@ -104,7 +104,7 @@ func (a *admin) listOne(c *client.Call, broker metadata.BrokerID, req *kmsg.List
 			case protocol.CoordinatorNotAvailable:
 				return nil, protocol.Errorf(code, "ListTransactions request sent to broker %d failed because the coordinator is shutting down", broker)
 			default:
-				a.log("ListTransactionsHandler").Errorf("[%s] The `ListTransactions` request sent to broker %d failed because of an unexpected error %s", a.ID, broker, code.Name())
+				a.log("ListTransactionsHandler").Errorf("[AdminClient clientId=%s] The `ListTransactions` request sent to broker %d failed because of an unexpected error %s", a.ID, broker, code.Name())
 				return nil, protocol.Errorf(code, "ListTransactions request sent to broker %d failed with an unexpected exception", broker)
 			}
 		}

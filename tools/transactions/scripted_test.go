@@ -94,6 +94,9 @@ func TestRefusalsHaveTheTextsOfTheRealTool(t *testing.T) {
 		{"a list that fails", server + "list", protocol.UnknownServerError,
 			"[out]\n[err] * ERROR [AdminClient clientId=*] The `ListTransactions` request sent to broker 0 failed because of an unexpected error UNKNOWN_SERVER_ERROR (org.apache.kafka.clients.admin.internals.ListTransactionsHandler)\n" +
 				"[err] Failed to list transactions: ListTransactions request sent to broker 0 failed with an unexpected exception" + detail},
+		{"a list that fails for a client with a name", server + "--command-config {F}/named.properties list", protocol.UnknownServerError,
+			"[out]\n[err] * ERROR [AdminClient clientId=me] The `ListTransactions` request sent to broker 0 failed because of an unexpected error UNKNOWN_SERVER_ERROR (org.apache.kafka.clients.admin.internals.ListTransactionsHandler)\n" +
+				"[err] Failed to list transactions: ListTransactions request sent to broker 0 failed with an unexpected exception" + detail},
 		{"an id that fails", server + "describe --transactional-id x", protocol.UnknownServerError,
 			failed + "describe transaction state of transactional-id `x`: DescribeTransactions request for transactionalId `x` failed due to unexpected error" + detail},
 		{"an id that may not be described", server + "describe --transactional-id x", protocol.TransactionalIDAuthorizationFailed,
@@ -121,7 +124,7 @@ func TestRefusalsHaveTheTextsOfTheRealTool(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			files := map[string]string{"impatient.properties": "default.api.timeout.ms={T}\nrequest.timeout.ms=250\n"}
+			files := map[string]string{"impatient.properties": "default.api.timeout.ms={T}\nrequest.timeout.ms=250\n", "named.properties": "client.id=me\n"}
 			have := toolreplay.Scripted(t, toolreplay.Case{Tool: Tool, Args: test.args, Alone: true, Tidy: tidy}, files, refusing(test.code))
 			if have != test.want {
 				t.Errorf("have\n%swant\n%s", have, test.want)

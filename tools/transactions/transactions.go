@@ -3,7 +3,6 @@ package transactions
 
 import (
 	"errors"
-	"time"
 
 	"github.com/monedula/monedula/tools/cli"
 	"github.com/monedula/monedula/tools/client"
@@ -15,9 +14,6 @@ var Tool = cli.Tool{
 	Summary: "Lists and describes transactions, and finds and aborts hanging ones.",
 	Run:     runTransactions,
 }
-
-// callTimeout is the time limit of a call (default.api.timeout.ms).
-const callTimeout = 60 * time.Second
 
 // command is a command of the tool.
 type command struct {
@@ -56,7 +52,7 @@ func connected(env *cli.Env, bootstrap, config string, run func(a *admin) error)
 	if _, err := client.LoadProperties(config); err != nil {
 		return failure{"Failed to load admin client properties", err}
 	}
-	c, err := client.NewAdmin(env, client.AdminClientID, bootstrap, config, callTimeout)
+	c, err := client.NewAdmin(env, "adminclient-1", bootstrap, config, client.AdminTimeout)
 	if err != nil {
 		return err
 	}
