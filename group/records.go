@@ -138,7 +138,6 @@ func parseOffset(b []byte) (CommittedOffset, error) {
 		return CommittedOffset{}, err
 	}
 	var v kmsg.OffsetCommitValue
-	v.Default()
 	if err := v.UnsafeReadFrom(b); err != nil {
 		return CommittedOffset{}, fmt.Errorf("the value of an offset does not parse: %w", err)
 	}
@@ -160,7 +159,6 @@ func parseGroup(id string, rules Rules, b []byte) (*Group, error) {
 		return nil, err
 	}
 	var v kmsg.GroupMetadataValue
-	v.Default()
 	if err := v.ReadFrom(bytes.Clone(b)); err != nil {
 		return nil, fmt.Errorf("the value of a group does not parse: %w", err)
 	}
