@@ -1,7 +1,6 @@
 package group
 
 import (
-	"math"
 	"time"
 
 	"github.com/monedula/monedula/metadata"
@@ -33,7 +32,6 @@ type Options struct {
 
 // OptionsOf returns the options of a broker's configuration. Partitions is the configured number.
 func OptionsOf(c *settings.Config) Options {
-	const mostMs = math.MaxInt64 / int64(time.Millisecond)
 	return Options{
 		BrokerID:   c.BrokerID(),
 		Partitions: settings.OffsetsTopicNumPartitions.Of(c),
@@ -46,7 +44,7 @@ func OptionsOf(c *settings.Config) Options {
 		MaxMetadata:    int(settings.OffsetMetadataMaxBytes.Of(c)),
 		LoadBuffer:     int(settings.OffsetsLoadBufferSize.Of(c)),
 		Retention:      time.Duration(settings.OffsetsRetentionMinutes.Of(c)) * time.Minute,
-		RetentionCheck: time.Duration(min(settings.OffsetsRetentionCheckIntervalMs.Of(c), mostMs)) * time.Millisecond,
+		RetentionCheck: settings.Milliseconds(settings.OffsetsRetentionCheckIntervalMs.Of(c)),
 		CommitTimeout:  millis(settings.OffsetsCommitTimeoutMs.Of(c)),
 		CommitAcks:     settings.OffsetsCommitRequiredAcks.Of(c),
 		Codec:          record.Codec(settings.OffsetsTopicCompressionCodec.Of(c)),
