@@ -102,10 +102,7 @@ func (h *findCoordinator) authorize(c *Call, kind int8, key string) error {
 	case groupCoordinator:
 		return c.requireGroup(kmsg.ACLOperationDescribe, key)
 	case transactionCoordinator:
-		if !c.Allows(kmsg.ACLOperationDescribe, kmsg.ACLResourceTypeTransactionalId, key) {
-			return protocol.TransactionalIDAuthorizationFailed
-		}
-		return nil
+		return c.requireTransactionalID(kmsg.ACLOperationDescribe, key)
 	case shareCoordinator:
 		if c.Version < 6 {
 			return protocol.InvalidRequest

@@ -20,8 +20,8 @@ import (
 func TxnOffsetCommit(groups *group.Coordinator, cache Metadata) Handler {
 	h := Handler{Key: protocol.TxnOffsetCommit, Min: 0, Max: 4, PerEntry: true}
 	return Typed(h, func(c *Call, req *kmsg.TxnOffsetCommitRequest) (kmsg.Response, error) {
-		if !c.Allows(kmsg.ACLOperationWrite, kmsg.ACLResourceTypeTransactionalId, req.TransactionalID) {
-			return nil, protocol.TransactionalIDAuthorizationFailed
+		if err := c.requireTransactionalID(kmsg.ACLOperationWrite, req.TransactionalID); err != nil {
+			return nil, err
 		}
 		if err := c.requireGroup(kmsg.ACLOperationRead, req.Group); err != nil {
 			return nil, err
