@@ -1,8 +1,6 @@
 package api
 
 import (
-	"slices"
-
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/admin"
@@ -30,7 +28,7 @@ func AddPartitionsToTxn(txns Transactions, cache Metadata) Handler {
 		}
 		for i := range req.Transactions {
 			a := newAddition(c, &req.Transactions[i], cache.Snapshot())
-			resp.Transactions = append(resp.Transactions, a.answer(txns, a.codes(protocol.None)))
+			resp.Transactions = append(resp.Transactions, a.answer(txns, a.codes()))
 		}
 		return resp, nil
 	})
@@ -77,7 +75,7 @@ func (a *addition) answerClient(txns Transactions) kmsg.AddPartitionsToTxnRespon
 	if err := a.call.requireTransactionalID(kmsg.ACLOperationWrite, a.asked.TransactionalID); err != nil {
 		return a.all(protocol.CodeOf(err))
 	}
-	codes := a.codes(protocol.None)
+	codes := a.codes()
 	for i, p := range a.partitions {
 		if admin.IsInternal(p.Topic) || !a.call.Allows(kmsg.ACLOperationWrite, kmsg.ACLResourceTypeTopic, p.Topic) {
 			codes[i] = protocol.TopicAuthorizationFailed
@@ -115,9 +113,9 @@ func (a *addition) refuse(codes []protocol.ErrorCode) (refused bool) {
 	return refused
 }
 
-// codes returns a code for each partition.
-func (a *addition) codes(code protocol.ErrorCode) []protocol.ErrorCode {
-	return slices.Repeat([]protocol.ErrorCode{code}, len(a.partitions))
+// codes returns the code NONE for each partition.
+func (a *addition) codes() []protocol.ErrorCode {
+	return make([]protocol.ErrorCode, len(a.partitions))
 }
 
 // each returns the answer with a code for each partition.
