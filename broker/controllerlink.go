@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"strconv"
 	"sync"
 	"time"
@@ -48,7 +47,7 @@ func (c *controllerLink) controllerAddress() (string, error) {
 	if !ok {
 		return "", fmt.Errorf("the controller %d has no listener %s", b.ID, c.listener)
 	}
-	return net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port))), nil
+	return e.Address(), nil
 }
 
 func (c *controllerLink) current() (*peerlink.Link, error) {

@@ -53,7 +53,7 @@ func (s *senders) Add(b zkstore.BrokerInfo) {
 	if b.Rack != nil {
 		rack = *b.Rack
 	}
-	address := net.JoinHostPort(endpoint.Host, strconv.Itoa(int(endpoint.Port)))
+	address := endpoint.Address()
 	p := &sender{
 		id:   s.cfg.BrokerID,
 		node: fmt.Sprintf("%s:%d (id: %d rack: %s)", endpoint.Host, endpoint.Port, b.ID, rack),

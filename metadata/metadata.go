@@ -6,6 +6,7 @@ package metadata
 import (
 	"context"
 	"maps"
+	"net"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -24,6 +25,9 @@ type Endpoint struct {
 	Port             int32
 	SecurityProtocol int16 // 0 PLAINTEXT, 1 SSL, 2 SASL_PLAINTEXT, 3 SASL_SSL
 }
+
+// Address returns the endpoint as host:port.
+func (e Endpoint) Address() string { return net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port))) }
 
 // Broker is a broker that the controller reports as live or shutting down.
 type Broker struct {

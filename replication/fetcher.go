@@ -3,9 +3,7 @@ package replication
 import (
 	"context"
 	"fmt"
-	"net"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -297,7 +295,7 @@ func (f *fetcher) leaderAddress() (string, error) {
 	if !has {
 		return "", fmt.Errorf("leader %d has no endpoint on the listener %s", f.key.leader, f.m.opts.InterBrokerListener)
 	}
-	return net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port))), nil
+	return e.Address(), nil
 }
 
 // leader returns the link to the leader at its current address.

@@ -3,7 +3,6 @@ package replication
 import (
 	"context"
 	"errors"
-	"net"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -136,7 +135,7 @@ func (v *Verifier) coordinator(id string) (address string, ok bool) {
 		return "", false
 	}
 	e, ok := cluster.Brokers[p.Leader].Endpoints[v.cfg.Listener]
-	return net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port))), ok
+	return e.Address(), ok
 }
 
 // enqueue adds a call to the coordinator's queue. If two calls have the same transactional id, the

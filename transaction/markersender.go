@@ -3,7 +3,6 @@ package transaction
 import (
 	"context"
 	"fmt"
-	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -117,7 +116,7 @@ func (s *markerSender) destinationOf(cluster *metadata.Snapshot, id TopicPartiti
 	if !ok {
 		return destination{}
 	}
-	return destination{address: net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port)))}
+	return destination{address: e.Address()}
 }
 
 // send distributes a job to the queues of the leaders of its partitions. Markers of deleted

@@ -213,7 +213,7 @@ func plaintextAddresses(ctx context.Context, store *zkstore.Store) ([]string, er
 	for _, b := range brokers {
 		for _, e := range b.Endpoints {
 			if e.SecurityProtocol == 0 {
-				addresses = append(addresses, net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port))))
+				addresses = append(addresses, e.Address())
 				break
 			}
 		}
