@@ -99,8 +99,8 @@ func (s *markerSender) close() {
 
 // destination is where markers go.
 type destination struct {
-	address string // "": not known
-	deleted bool   // the partition does not exist
+	leader  metadata.Endpoint // the zero value: not known
+	deleted bool              // the partition does not exist
 }
 
 // destinationOf returns where the marker of a partition goes.
@@ -112,11 +112,7 @@ func (s *markerSender) destinationOf(cluster *metadata.Snapshot, id TopicPartiti
 	case cluster.Brokers[p.Leader] == nil:
 		return destination{}
 	}
-	e, ok := cluster.Brokers[p.Leader].Endpoints[s.c.opts.Listener]
-	if !ok {
-		return destination{}
-	}
-	return destination{address: e.Address()}
+	return destination{leader: cluster.Brokers[p.Leader].Endpoints[s.c.opts.Listener]}
 }
 
 // send distributes a job to the queues of the leaders of its partitions. Markers of deleted
@@ -142,10 +138,10 @@ next:
 			s.c.logf(Info, MarkerLine, "Couldn't find leader endpoint for partitions %v while trying to send transaction markers for %s, these partitions are likely deleted already and hence can be skipped",
 				part.partitions, j.e.txn.ID)
 			s.c.markersWritten(part, part.partitions)
-		case share.to.address == "":
+		case share.to.leader == metadata.Endpoint{}:
 			s.later(retry{job: part, unknownBroker: true})
 		default:
-			s.enqueue(share.to.address, part)
+			s.enqueue(share.to.leader.Address(), part)
 		}
 	}
 }
