@@ -218,14 +218,8 @@ func markersRequest(jobs []*markerJob) *kmsg.WriteTxnMarkersRequest {
 		m := &req.Markers[i]
 		m.ProducerID, m.ProducerEpoch, m.Committed = j.markers.ProducerID, j.markers.Epoch, j.markers.Commit
 		m.CoordinatorEpoch = int32(j.markers.CoordinatorEpoch)
-		indexes := make([]int32, len(j.partitions))
-		for k, p := range j.partitions {
-			indexes[k] = p.Partition
-			if last := len(m.Topics) - 1; last >= 0 && m.Topics[last].Topic == p.Topic {
-				m.Topics[last].Partitions = m.Topics[last].Partitions[:len(m.Topics[last].Partitions)+1]
-			} else {
-				m.Topics = append(m.Topics, kmsg.WriteTxnMarkersRequestMarkerTopic{Topic: p.Topic, Partitions: indexes[k : k+1]})
-			}
+		for name, indexes := range byTopic(j.partitions) {
+			m.Topics = append(m.Topics, kmsg.WriteTxnMarkersRequestMarkerTopic{Topic: name, Partitions: indexes})
 		}
 	}
 	return req

@@ -2,6 +2,7 @@ package transaction
 
 import (
 	"cmp"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -12,6 +13,24 @@ import (
 
 func comparePartitions(a, b TopicPartition) int {
 	return cmp.Or(strings.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
+}
+
+// byTopic yields the topics of sorted partitions, each with the indexes of its partitions.
+func byTopic(partitions []TopicPartition) iter.Seq2[string, []int32] {
+	return func(yield func(topic string, indexes []int32) bool) {
+		indexes := make([]int32, len(partitions))
+		from := 0
+		for i, p := range partitions {
+			indexes[i] = p.Partition
+			if i+1 < len(partitions) && partitions[i+1].Topic == p.Topic {
+				continue
+			}
+			if !yield(p.Topic, indexes[from:i+1]) {
+				return
+			}
+			from = i + 1
+		}
+	}
 }
 
 func hashPartition(p TopicPartition) int32 { return javatext.PartitionHash(p.Topic, p.Partition) }

@@ -36,14 +36,8 @@ func (tr *Transition) AppendValue(dst []byte) []byte {
 // topicsOf returns sorted partitions by topic; never nil.
 func topicsOf(partitions []TopicPartition) []kmsg.TxnMetadataValueTopic {
 	topics := []kmsg.TxnMetadataValueTopic{}
-	indexes := make([]int32, len(partitions))
-	for i, p := range partitions {
-		indexes[i] = p.Partition
-		if last := len(topics) - 1; last >= 0 && topics[last].Topic == p.Topic {
-			topics[last].Partitions = topics[last].Partitions[:len(topics[last].Partitions)+1]
-		} else {
-			topics = append(topics, kmsg.TxnMetadataValueTopic{Topic: p.Topic, Partitions: indexes[i : i+1]})
-		}
+	for name, indexes := range byTopic(partitions) {
+		topics = append(topics, kmsg.TxnMetadataValueTopic{Topic: name, Partitions: indexes})
 	}
 	return topics
 }
