@@ -36,18 +36,12 @@ func (s *segment) createCleaned() (err error) {
 			return err
 		}
 	}
-	if s.file, err = s.log.hold(true); err != nil {
+	if err := s.createFiles(); err != nil {
 		return err
 	}
-	for _, f := range [...]*cachedFile{s.index.file, s.times.file} {
-		if _, err := f.hold(true); err != nil {
-			return err
-		}
-		f.unhold()
-	}
 	s.unfinished = true
-	s.unsynced.note()
-	return nil
+	s.file, err = s.log.hold(true)
+	return err
 }
 
 // discardCleaned removes the files of a cleaned segment that is not used. If the log was closed, its
@@ -64,17 +58,6 @@ func (l *Log) discardCleaned(s *segment) {
 		}
 	}
 	s.drop()
-}
-
-// renameSegment gives the files of a segment another suffix in addition to their own.
-func (l *Log) renameSegment(s *segment, suffix string) error {
-	defer l.names.note()
-	for i, f := range s.files() {
-		if err := ignoreMissing(f.rename(segmentSuffixes[i] + suffix)); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // replaceSegments replaces neighbouring segments with a cleaned one, whose files are complete and

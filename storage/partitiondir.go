@@ -36,10 +36,13 @@ func (d *partitionDir) log() kafkalog.Prefixed {
 func (d *partitionDir) file(name string) string { return filepath.Join(d.Path(), name) }
 
 // markDeleted adds .deleted to the names of a segment's files. A later start removes such files.
-func (d *partitionDir) markDeleted(s *segment) error {
+func (d *partitionDir) markDeleted(s *segment) error { return d.renameSegment(s, deletedSuffix) }
+
+// renameSegment gives the files of a segment another suffix in addition to their own.
+func (d *partitionDir) renameSegment(s *segment, suffix string) error {
 	defer d.names.note()
 	for i, f := range s.files() {
-		if err := ignoreMissing(f.rename(segmentSuffixes[i] + deletedSuffix)); err != nil {
+		if err := ignoreMissing(f.rename(segmentSuffixes[i] + suffix)); err != nil {
 			return err
 		}
 	}

@@ -94,14 +94,21 @@ func openSegment(env *environment, dir string, base record.Offset, c *settings.T
 // createSegment creates the files of a new, empty segment.
 func createSegment(env *environment, dir string, base record.Offset, c *settings.Topic) (*segment, error) {
 	s := newSegment(env, dir, base, c)
+	if err := s.createFiles(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *segment) createFiles() error {
 	s.unsynced.note()
 	for _, f := range [...]*cachedFile{s.log, s.index.file, s.times.file} {
 		if _, err := f.hold(true); err != nil {
-			return nil, err
+			return err
 		}
 		f.unhold()
 	}
-	return s, nil
+	return nil
 }
 
 // activate prepares the segment for its first append: its files stay open and the indexes are
