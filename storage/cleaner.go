@@ -3,8 +3,10 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -68,19 +70,13 @@ type cleaner struct {
 
 	mu          sync.Mutex // guards the fields below
 	busy        map[*Log]struct{}
-	uncleanable map[*Log]uncleanableLog
+	uncleanable map[*Log]int64 // by log that could not be cleaned, when it is tried again (ms)
 	figures     cleanerFigures
-}
-
-// uncleanableLog is a log that could not be cleaned.
-type uncleanableLog struct {
-	reason error
-	retry  int64 // ms
 }
 
 func newCleaner(m *Manager) *cleaner {
 	c := &cleaner{m: m, log: kafkalog.For(m.config.Log, "kafka.log.LogCleaner"), pool: newPool(math.MaxInt), stopped: make(chan struct{}),
-		busy: map[*Log]struct{}{}, uncleanable: map[*Log]uncleanableLog{}}
+		busy: map[*Log]struct{}{}, uncleanable: map[*Log]int64{}}
 	c.options.Store(&m.config.Options.Cleaner)
 	return c
 }
@@ -172,10 +168,7 @@ func (c *cleaner) choose(thread int) (*Log, clean.Plan) {
 	var chosen *Log
 	var best clean.Plan
 	dirtiest, delay, due := 0.0, int64(0), int64(0)
-	for _, l := range sortedByName(c.m.logs.list(false)) {
-		if !l.Config().CleanupCompact || !c.mayClean(l, now) {
-			continue
-		}
+	for _, l := range sortedByName(c.candidates(now)) {
 		p, ok := c.plan(l, now)
 		if !ok || p.CleanBytes+p.CleanableBytes == 0 {
 			continue
@@ -198,19 +191,18 @@ func (c *cleaner) choose(thread int) (*Log, clean.Plan) {
 	return chosen, best
 }
 
-// mayClean reports whether no thread is cleaning the log and it is not known to be uncleanable. It
-// forgets uncleanable logs that no longer exist.
-func (c *cleaner) mayClean(l *Log, now int64) bool {
+// candidates returns the compacted logs that no thread is cleaning and that are not known to be
+// uncleanable. It forgets uncleanable logs that no longer exist or are tried again.
+func (c *cleaner) candidates(now int64) []*Log {
+	logs := c.m.logs.list(false)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for u, why := range c.uncleanable {
-		if u.check() != nil || why.retry <= now {
-			delete(c.uncleanable, u)
-		}
-	}
-	_, busy := c.busy[l]
-	_, uncleanable := c.uncleanable[l]
-	return !busy && !uncleanable
+	maps.DeleteFunc(c.uncleanable, func(l *Log, retry int64) bool { return retry <= now || l.check() != nil })
+	return slices.DeleteFunc(logs, func(l *Log) bool {
+		_, busy := c.busy[l]
+		_, uncleanable := c.uncleanable[l]
+		return busy || uncleanable || !l.Config().CleanupCompact
+	})
 }
 
 // plan determines the cleaning of a log; ok is false if that failed.
@@ -286,7 +278,7 @@ func (t *cleanerThread) clean(l *Log, plan clean.Plan) (err error) {
 	}()
 	run := cleaning{
 		l: l, config: l.Config(), plan: plan, now: c.m.env.now(),
-		pause:   func(bytes int) error { return t.pause(bytes) },
+		pause:   t.pause,
 		offsets: clean.NewOffsetMap(min(o.DedupeBytes/int64(max(o.Threads, 1)), math.MaxInt32), o.LoadFactor),
 		chunk:   int(min(max(o.BufferBytes/int64(max(o.Threads, 1))/2, headerChunk), wholeChunk)),
 		log:     kafkalog.WithPrefix(c.m.config.Log, "kafka.log.LogCleaner", "Cleaner %d: ", t.id),
@@ -334,7 +326,7 @@ func (c *cleaner) failed(l *Log, err error) {
 			l, l.name, uncleanableRetry, err)
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.uncleanable[l] = uncleanableLog{reason: err, retry: c.m.env.now() + uncleanableRetry.Milliseconds()}
+		c.uncleanable[l] = c.m.env.now() + uncleanableRetry.Milliseconds()
 	}
 }
 
