@@ -132,27 +132,27 @@ func (c *cleaning) segmentsBelow(from, end record.Offset) []*segment {
 	return c.view.segments[first:n]
 }
 
+// after returns the base of the segment after s, which is not the active one.
+func (c *cleaning) after(s *segment) record.Offset {
+	return c.view.segments[c.view.floor(s.base)+1].base
+}
+
 // legacyHorizon returns the modification time up to which tombstones of the old formats, which have
 // no delete horizon, are dropped from a segment; 0 if nothing was cleaned before.
 func (c *cleaning) legacyHorizon() (int64, error) {
-	last := (*segment)(nil)
-	for _, s := range c.view.segments {
-		if s.base < c.plan.FirstDirty {
-			last = s
-		}
-	}
-	if last == nil {
+	last := c.view.floor(c.plan.FirstDirty - 1)
+	if last < 0 {
 		return 0, nil
 	}
-	ms, err := last.modified()
+	ms, err := c.view.segments[last].modified()
 	return ms - c.config.DeleteRetentionMs, err
 }
 
 func (c *cleaning) announce(legacyHorizon int64) error {
 	cleanable := int64(0)
-	if s := c.segmentsBelow(0, c.plan.FirstUncleanable); len(s) > 0 {
+	if n := len(c.left); n > 0 {
 		var err error
-		if cleanable, err = s[len(s)-1].modified(); err != nil {
+		if cleanable, err = c.left[n-1].modified(); err != nil {
 			return err
 		}
 	}
@@ -341,8 +341,7 @@ func (c *cleaning) fill(cleaned *segment, sources []*segment, legacyHorizon int6
 		return cleaned.txns.append(abortedTxn{t.ProducerID, t.FirstOffset, t.LastOffset, t.LastStableOffset})
 	}
 	for _, s := range sources {
-		next := c.view.floor(s.base) + 1 // the active segment is not a source
-		aborted, err := c.aborted(s.base, c.view.segments[next].base)
+		aborted, err := c.aborted(s.base, c.after(s))
 		if err != nil {
 			return err
 		}
@@ -420,7 +419,7 @@ func (c *cleaning) complete(cleaned, last *segment) error {
 	if err := l.env.fs.Chtimes(cleaned.log.name(), time.UnixMilli(modified)); err != nil {
 		return err
 	}
-	end := c.view.segments[c.view.floor(last.base)+1].base
+	end := c.after(last)
 	if l.RecoveryPoint() < end {
 		if err := l.flush(end, false); err != nil {
 			return err
