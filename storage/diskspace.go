@@ -97,15 +97,19 @@ func (d *diskSpace) take(o record.Origin, n int64) (accepted, stops bool) {
 	return false, d.stopped[o].CompareAndSwap(false, true)
 }
 
-// takeAll is like take, but requires that all n bytes are above the limit.
+// takeAll is like take, but requires that all n bytes are above the limit. A refusal does not stop
+// the appends of the origin.
 func (d *diskSpace) takeAll(o record.Origin, n int64) bool {
-	if s := d.sample.Load(); s != nil {
-		if stop, _ := spaceWatermarks(s.low, o); s.free-(d.spent.Load()-s.spent)-n < stop {
-			return false
-		}
+	s := d.sample.Load()
+	if s == nil {
+		return true
 	}
-	accepted, _ := d.take(o, n)
-	return accepted
+	stop, _ := spaceWatermarks(s.low, o)
+	if d.stopped[o].Load() || s.free-(d.spent.Load()-s.spent)-n < stop {
+		return false
+	}
+	d.spent.Add(n)
+	return true
 }
 
 // refuses returns the origins whose appends are refused.
