@@ -118,13 +118,13 @@ func (c *dirCheckpoints) writeCleaned(l *Log, offset record.Offset, truncations 
 	if !known || v.truncations != truncations || l.check() != nil {
 		return
 	}
+	offset = min(offset, limit)
+	if old, named := c.files[cleanerOffsetFile][l.tp]; named && old == offset {
+		return
+	}
 	offsets := maps.Clone(c.files[cleanerOffsetFile])
 	if offsets == nil {
 		offsets = map[TopicPartition]record.Offset{}
-	}
-	offset = min(offset, limit)
-	if old, named := offsets[l.tp]; named && old == offset {
-		return
 	}
 	offsets[l.tp] = offset
 	if err := c.write(cleanerOffsetFile, offsets); err != nil {
