@@ -121,11 +121,7 @@ func (c *Compactor) copyKept(b Batch) error {
 		if c.kept[n/64]&(1<<(n%64)) == 0 {
 			continue
 		}
-		headers := noHeaders
-		if it.magic >= 2 {
-			headers = it.headers
-		}
-		if err := c.builder.appendEncoded(it.rec.Offset, it.rec.Timestamp, it.rec.Key, it.rec.Value, headers); err != nil {
+		if err := c.builder.copyRecord(it, it.rec.Offset); err != nil {
 			return err
 		}
 	}

@@ -53,14 +53,19 @@ func copyBatch(to *Builder, b Batch) error {
 		if err != nil || !more {
 			return err
 		}
-		headers := noHeaders
-		if it.magic >= 2 {
-			headers = it.headers
-		}
-		if err := to.appendEncoded(to.lastOffset+1, it.rec.Timestamp, it.rec.Key, it.rec.Value, headers); err != nil {
+		if err := to.copyRecord(it, to.lastOffset+1); err != nil {
 			return err
 		}
 	}
+}
+
+// copyRecord appends the iterator's record at an offset.
+func (b *Builder) copyRecord(it *iterator, offset Offset) error {
+	headers := noHeaders
+	if it.magic >= 2 {
+		headers = it.headers
+	}
+	return b.appendEncoded(offset, it.rec.Timestamp, it.rec.Key, it.rec.Value, headers)
 }
 
 func (v *validator) rebuilt(set []byte, b *Builder) Validated {
