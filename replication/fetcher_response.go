@@ -110,10 +110,7 @@ func (f *fetcher) apply(id TopicPartition, ask PartitionAsk, answer *kmsg.FetchR
 	case failure == nil && ask.MaxBytes == 0: // asked so because the disk is almost full
 		round.delayed = append(round.delayed, id)
 	case failure == nil:
-	case errors.Is(failure, storage.ErrDiskLow):
-		round.delayed = append(round.delayed, id)
-		failure = nil
-	case errors.Is(failure, storage.ErrTooManyFiles):
+	case errors.Is(failure, storage.ErrDiskLow), errors.Is(failure, storage.ErrTooManyFiles):
 		round.delayed = append(round.delayed, id)
 		failure = nil
 	case errors.Is(failure, protocol.CorruptMessage) || errors.Is(failure, protocol.InvalidRecord):
