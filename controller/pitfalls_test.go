@@ -381,15 +381,23 @@ func TestAnAnswerFromAnEarlierTermIsIgnored(t *testing.T) {
 	}
 }
 
-// Brokers are sent requests to stop a topic's replicas before those to delete them. Only answers to
-// the latter mean that the data is deleted.
-func TestAnswersToStopsWithoutDeletionDoNotCountAsDeletions(t *testing.T) {
+// deletingTopic returns a controller that has begun to delete the topic doomed, whose one partition
+// has replicas on the brokers 0 and 1. The requests to the brokers are not answered yet.
+func deletingTopic(t *testing.T) *harness {
+	t.Helper()
 	h := started(t, nil, 0, 1)
 	h.store.putTopic(zkstore.TopicNode{Name: "doomed", Partitions: map[int32]zkstore.Assignment{0: replicas(0, 1)}})
 	h.run()
 	h.answer()
 	h.store.markDeletion("doomed")
 	h.run()
+	return h
+}
+
+// Brokers are sent requests to stop a topic's replicas before those to delete them. Only answers to
+// the latter mean that the data is deleted.
+func TestAnswersToStopsWithoutDeletionDoNotCountAsDeletions(t *testing.T) {
+	h := deletingTopic(t)
 	deletes := func(p pending) bool {
 		req, ok := p.req.(*kmsg.StopReplicaRequest)
 		return ok && slices.ContainsFunc(req.Topics, func(t kmsg.StopReplicaRequestTopic) bool {
@@ -422,12 +430,7 @@ func TestAnswersToStopsWithoutDeletionDoNotCountAsDeletions(t *testing.T) {
 
 // An error of a whole response counts for all partitions that it lists, whatever their own codes are.
 func TestARefusedStopReplicaRequestDeletesNothing(t *testing.T) {
-	h := started(t, nil, 0, 1)
-	h.store.putTopic(zkstore.TopicNode{Name: "doomed", Partitions: map[int32]zkstore.Assignment{0: replicas(0, 1)}})
-	h.run()
-	h.answer()
-	h.store.markDeletion("doomed")
-	h.run()
+	h := deletingTopic(t)
 	for _, id := range []metadata.BrokerID{0, 1} {
 		for _, p := range h.queues[id] {
 			if p.answered == nil {
