@@ -2,8 +2,6 @@ package replication
 
 import (
 	"context"
-	"encoding/binary"
-	"io"
 	"net"
 	"sync"
 	"testing"
@@ -12,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/internal/memnet"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/storage"
@@ -26,40 +25,7 @@ type fakeCoordinator struct {
 }
 
 func (f *fakeCoordinator) dial(context.Context, string) (net.Conn, error) {
-	client, server := net.Pipe()
-	go f.serve(server)
-	return client, nil
-}
-
-func (f *fakeCoordinator) serve(conn net.Conn) {
-	defer conn.Close()
-	for {
-		var size [4]byte
-		if _, err := io.ReadFull(conn, size[:]); err != nil {
-			return
-		}
-		frame := make([]byte, binary.BigEndian.Uint32(size[:]))
-		if _, err := io.ReadFull(conn, frame); err != nil {
-			return
-		}
-		h, body, err := protocol.ParseRequestHeader(frame)
-		if err != nil {
-			return
-		}
-		req, err := protocol.DecodeRequest(h.Key, h.Version, body)
-		if err != nil {
-			return
-		}
-		resp := f.respond(req)
-		if resp == nil {
-			return
-		}
-		resp.SetVersion(h.Version)
-		answer := protocol.AppendResponse(nil, h.CorrelationID, resp)
-		if _, err := conn.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(answer))), answer...)); err != nil {
-			return
-		}
-	}
+	return memnet.Answering(f.respond), nil
 }
 
 func (f *fakeCoordinator) respond(req kmsg.Request) kmsg.Response {

@@ -3,10 +3,8 @@ package transaction
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"slices"
 	"strings"
@@ -19,6 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/internal/memnet"
 	"github.com/monedula/monedula/internal/topictest"
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
@@ -167,47 +166,17 @@ func (f *fakeCluster) dial(_ context.Context, to string) (net.Conn, error) {
 	if b == nil || b.down {
 		return nil, errors.New("connection refused")
 	}
-	client, server := net.Pipe()
-	go f.serve(b, server)
-	return client, nil
+	return memnet.Answering(func(req kmsg.Request) kmsg.Response { return f.respond(b, req) }), nil
 }
 
-func (f *fakeCluster) serve(b *fakeBroker, conn net.Conn) {
-	defer conn.Close()
-	for {
-		var size [4]byte
-		if _, err := io.ReadFull(conn, size[:]); err != nil {
-			return
-		}
-		frame := make([]byte, binary.BigEndian.Uint32(size[:]))
-		if _, err := io.ReadFull(conn, frame); err != nil {
-			return
-		}
-		h, body, err := protocol.ParseRequestHeader(frame)
-		if err != nil {
-			return
-		}
-		req, err := protocol.DecodeRequest(h.Key, h.Version, body)
-		if err != nil {
-			return
-		}
-		var resp kmsg.Response
-		if markers, ok := req.(*kmsg.WriteTxnMarkersRequest); ok {
-			resp = f.write(b, markers)
-		} else {
-			versions := kmsg.NewPtrApiVersionsResponse()
-			versions.ApiKeys = append(versions.ApiKeys, kmsg.ApiVersionsResponseApiKey{ApiKey: 27, MaxVersion: 1})
-			resp = versions
-		}
-		if resp == nil {
-			return
-		}
-		resp.SetVersion(h.Version)
-		answer := protocol.AppendResponse(nil, h.CorrelationID, resp)
-		if _, err := conn.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(answer))), answer...)); err != nil {
-			return
-		}
+// respond answers a request; nil: the connection breaks.
+func (f *fakeCluster) respond(b *fakeBroker, req kmsg.Request) kmsg.Response {
+	if markers, ok := req.(*kmsg.WriteTxnMarkersRequest); ok {
+		return f.write(b, markers)
 	}
+	versions := kmsg.NewPtrApiVersionsResponse()
+	versions.ApiKeys = append(versions.ApiKeys, kmsg.ApiVersionsResponseApiKey{ApiKey: 27, MaxVersion: 1})
+	return versions
 }
 
 // write notes the markers and answers them; nil: the connection breaks.
