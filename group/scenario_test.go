@@ -67,21 +67,8 @@ func (s *scenario) print(format string, args ...any) {
 	s.out = append(s.out, fmt.Sprintf(format, args...))
 }
 
-// words splits a command into its bare words and its key=value options.
-func words(line string) (bare []string, options map[string]string) {
-	options = map[string]string{}
-	for _, w := range strings.Fields(line)[1:] {
-		if k, v, ok := strings.Cut(w, "="); ok {
-			options[k] = v
-		} else {
-			bare = append(bare, w)
-		}
-	}
-	return bare, options
-}
-
 func (s *scenario) run(line string) {
-	bare, o := words(line)
+	bare, o := scenarios.Words(line)
 	switch command := strings.Fields(line)[0]; command {
 	case "rules":
 		s.rules = Rules{InitialDelay: time.Duration(s.number(o, "delay", 3000)) * time.Millisecond, MaxSize: int(s.number(o, "size", 1000))}

@@ -58,19 +58,6 @@ func (s *scenario) print(format string, args ...any) {
 	s.out = append(s.out, fmt.Sprintf(format, args...))
 }
 
-// words splits a command into its bare words and its key=value options.
-func words(line string) (bare []string, options map[string]string) {
-	options = map[string]string{}
-	for _, w := range strings.Fields(line)[1:] {
-		if k, v, ok := strings.Cut(w, "="); ok {
-			options[k] = v
-		} else {
-			bare = append(bare, w)
-		}
-	}
-	return bare, options
-}
-
 func (s *scenario) number(o map[string]string, key string, otherwise int64) int64 {
 	text, given := o[key]
 	if !given {
@@ -116,7 +103,7 @@ func (s *scenario) ask(what string) chan<- Result {
 var home = Home{Partition: 7, Epoch: 3}
 
 func (s *scenario) run(line string) {
-	bare, o := words(line)
+	bare, o := scenarios.Words(line)
 	switch command := strings.Fields(line)[0]; command {
 	case "init":
 		s.initialize(o)

@@ -43,6 +43,19 @@ func Files(t *testing.T, pattern string, machine func(t *testing.T) (run func(co
 	}
 }
 
+// Words splits a command, after its first word, into its bare words and its key=value options.
+func Words(line string) (bare []string, options map[string]string) {
+	options = map[string]string{}
+	for _, w := range strings.Fields(line)[1:] {
+		if k, v, ok := strings.Cut(w, "="); ok {
+			options[k] = v
+		} else {
+			bare = append(bare, w)
+		}
+	}
+	return bare, options
+}
+
 // replay executes the commands of a scenario and returns the scenario with their current output.
 func replay(text string, run func(command string) []string) string {
 	var out []string
