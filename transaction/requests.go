@@ -19,6 +19,16 @@ func (c *Coordinator) lookup(id string) (*entry, protocol.ErrorCode) {
 	return c.rt.Lookup(id)
 }
 
+// existing returns the entry of the id, or the code with which a request for it must be refused now,
+// which is missing if the id does not exist.
+func (c *Coordinator) existing(id string, missing protocol.ErrorCode) (*entry, protocol.ErrorCode) {
+	e, code := c.lookup(id)
+	if code == protocol.None && e == nil {
+		code = missing
+	}
+	return e, code
+}
+
 // ask makes a step that answers a request, and waits for the answer. If ctx ends the wait ends, and
 // the result must not be sent.
 func (c *Coordinator) ask(ctx context.Context, e *entry, do func(t *Transaction, now time.Time, to chan<- Result) *Effects) Result {
@@ -89,12 +99,9 @@ func (c *Coordinator) create(id string, producerID int64, timeoutMs int32) *entr
 // AddPartitions adds partitions to the producer's transaction, or begins one with them. It keeps the
 // slice.
 func (c *Coordinator) AddPartitions(ctx context.Context, id string, producer ProducerIDAndEpoch, partitions []TopicPartition) protocol.ErrorCode {
-	e, code := c.lookup(id)
-	switch {
-	case code != protocol.None:
+	e, code := c.existing(id, protocol.InvalidProducerIDMapping)
+	if code != protocol.None {
 		return code
-	case e == nil:
-		return protocol.InvalidProducerIDMapping
 	}
 	return c.ask(ctx, e, func(t *Transaction, now time.Time, to chan<- Result) *Effects {
 		return t.AddPartitions(now, producer, partitions, to)
@@ -104,20 +111,14 @@ func (c *Coordinator) AddPartitions(ctx context.Context, id string, producer Pro
 // Verify returns a code for each partition: None if it belongs to the producer's transaction.
 func (c *Coordinator) Verify(id string, producer ProducerIDAndEpoch, partitions []TopicPartition) []protocol.ErrorCode {
 	codes := make([]protocol.ErrorCode, len(partitions))
-	e, code := c.lookup(id)
-	switch {
-	case code == protocol.None && e == nil:
-		code = protocol.InvalidProducerIDMapping
-	case code == protocol.None:
-		ok := c.step(e, func(t *Transaction, _ time.Time) *Effects {
-			for i, p := range partitions {
-				codes[i] = t.Verify(producer, p)
-			}
-			return nil
-		})
-		if !ok {
-			code = protocol.NotCoordinator
+	e, code := c.existing(id, protocol.InvalidProducerIDMapping)
+	if code == protocol.None && !c.step(e, func(t *Transaction, _ time.Time) *Effects {
+		for i, p := range partitions {
+			codes[i] = t.Verify(producer, p)
 		}
+		return nil
+	}) {
+		code = protocol.NotCoordinator
 	}
 	if code != protocol.None {
 		for i := range codes {
@@ -129,12 +130,9 @@ func (c *Coordinator) Verify(id string, producer ProducerIDAndEpoch, partitions 
 
 // EndTxn commits or aborts the producer's transaction. It returns when the decision is stored.
 func (c *Coordinator) EndTxn(ctx context.Context, id string, producer ProducerIDAndEpoch, commit bool) protocol.ErrorCode {
-	e, code := c.lookup(id)
-	switch {
-	case code != protocol.None:
+	e, code := c.existing(id, protocol.InvalidProducerIDMapping)
+	if code != protocol.None {
 		return code
-	case e == nil:
-		return protocol.InvalidProducerIDMapping
 	}
 	return c.ask(ctx, e, func(t *Transaction, now time.Time, to chan<- Result) *Effects {
 		return t.EndTxn(now, producer, commit, to)
@@ -143,12 +141,9 @@ func (c *Coordinator) EndTxn(ctx context.Context, id string, producer ProducerID
 
 // Describe describes a transactional id.
 func (c *Coordinator) Describe(id string) (Description, protocol.ErrorCode) {
-	e, code := c.lookup(id)
-	switch {
-	case code != protocol.None:
+	e, code := c.existing(id, protocol.TransactionalIDNotFound)
+	if code != protocol.None {
 		return Description{}, code
-	case e == nil:
-		return Description{}, protocol.TransactionalIDNotFound
 	}
 	var d Description
 	if !c.step(e, func(t *Transaction, _ time.Time) *Effects {
