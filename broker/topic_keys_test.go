@@ -41,10 +41,10 @@ var topicKeys = map[string]func(k *topicOfKey){
 	},
 	"compression.type": func(k *topicOfKey) {
 		for _, codec := range []string{"gzip", "zstd", "uncompressed"} {
-			before := k.lastBatch(k.now).Codec()
+			before := k.lastBatch().Codec()
 			k.set(codec)
 			want, _ := record.CodecOf(codec)
-			if got := k.lastBatch(k.now).Codec(); got != want || got == before {
+			if got := k.lastBatch().Codec(); got != want || got == before {
 				k.t.Errorf("codec %v after the change to %s, %v before", got, codec, before)
 			}
 		}
@@ -82,7 +82,7 @@ var topicKeys = map[string]func(k *topicOfKey){
 	},
 	"message.format.version": func(k *topicOfKey) { // ignored since Kafka 3.0
 		k.set("0.10.0")
-		if magic := k.lastBatch(k.now).Magic(); magic != 2 {
+		if magic := k.lastBatch().Magic(); magic != 2 {
 			k.t.Errorf("format %d", magic)
 		}
 	},
@@ -196,12 +196,12 @@ var topicKeys = map[string]func(k *topicOfKey){
 			k.t.Errorf("%d records before, want 6", got)
 		}
 		k.set("30000")
-		k.produceKeyed(k.now)
+		k.produceKeyed("a")
 		k.eventually("the log to be compacted", func() bool { return k.stored("a") <= 2 })
 		k.eventually("an old active segment to be rolled", func() bool { // a cleaning may still merge segments
 			before := k.log().SegmentCount()
 			k.now += 60_000
-			k.produceKeyed(k.now)
+			k.produceKeyed("a")
 			return k.log().SegmentCount() == before+1
 		})
 	},
@@ -451,9 +451,9 @@ func (k *topicOfKey) produce(timestamp int64) kmsg.ProduceResponseTopicPartition
 	return k.accepted(k.send(timestamp, nil, make([]byte, 60)))
 }
 
-func (k *topicOfKey) produceKeyed(timestamp int64) {
+func (k *topicOfKey) produceKeyed(key string) {
 	k.t.Helper()
-	k.accepted(k.send(timestamp, []byte("a"), make([]byte, 60)))
+	k.accepted(k.send(k.now, []byte(key), make([]byte, 60)))
 }
 
 // produceTimes writes n records whose timestamps are step apart.
@@ -503,9 +503,9 @@ func (k *topicOfKey) batchAt(offset record.Offset) record.Batch {
 }
 
 // lastBatch produces a record and returns its batch as stored.
-func (k *topicOfKey) lastBatch(timestamp int64) record.Batch {
+func (k *topicOfKey) lastBatch() record.Batch {
 	k.t.Helper()
-	return k.batchAt(record.Offset(k.produce(timestamp).BaseOffset))
+	return k.batchAt(record.Offset(k.produce(k.now).BaseOffset))
 }
 
 // compressesBetter changes the level of a codec, and expects smaller batches with the second value.
@@ -589,7 +589,7 @@ func (k *topicOfKey) deletes(value string) {
 func (k *topicOfKey) overwrite(key string) {
 	k.t.Helper()
 	for range 2 {
-		k.accepted(k.send(k.now, []byte(key), make([]byte, 60)))
+		k.produceKeyed(key)
 	}
 	k.roll()
 }
