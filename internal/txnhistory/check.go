@@ -143,14 +143,6 @@ func (c *checker) readLog(p Partition, log []Entry) {
 	}
 }
 
-// fateOf returns the fate of a write, and whether it is stored.
-func (c *checker) fateOf(w Write) (fate, bool) {
-	if s := c.stored[w.Value]; s != nil {
-		return s.fate, true
-	}
-	return hidden, false
-}
-
 // checkOrder checks that the records of each producer are stored in the order of sending.
 func (c *checker) checkOrder(p Partition, log []Entry) {
 	type place struct{ number, write int }
@@ -269,7 +261,7 @@ func (c *checker) checkGroup(group string) {
 			continue
 		}
 		for _, w := range t.Writes {
-			if f, _ := c.fateOf(w); w.Source != nil && f == visible {
+			if s := c.stored[w.Value]; w.Source != nil && s != nil && s.fate == visible {
 				outputs[*w.Source] = append(outputs[*w.Source], t)
 			}
 		}

@@ -1,5 +1,7 @@
 package txnhistory
 
+import "slices"
+
 // explain returns the known hole that accounts for anomalies of a transaction, if any. It requires
 // an unanswered request of the right kind and traces of its late effect in the logs, so it does not
 // excuse other errors.
@@ -10,7 +12,7 @@ func (c *checker) explain(t *Transaction) Hole {
 		return LateEndTxn
 	case c.joinedLater(t):
 		return LateProduce
-	case c.unended(t) && unanswered(append(earlier, t), func(r Requests) int { return r.AddPartitions }):
+	case c.unended(t) && slices.ContainsFunc(append(earlier, t), func(t *Transaction) bool { return t.Unanswered.AddPartitions > 0 }):
 		return LateAddPartitions
 	}
 	return NoHole
@@ -25,15 +27,6 @@ func (c *checker) earlier(t *Transaction) []*Transaction {
 		}
 	}
 	return all
-}
-
-func unanswered(all []*Transaction, of func(Requests) int) bool {
-	for _, t := range all {
-		if of(t.Unanswered) > 0 {
-			return true
-		}
-	}
-	return false
 }
 
 // endedEarly reports whether a marker of the producer's own epoch ended the transaction before its
@@ -76,10 +69,8 @@ func (c *checker) joinedLater(t *Transaction) bool {
 }
 
 func (c *checker) unended(t *Transaction) bool {
-	for _, w := range t.Writes {
-		if s := c.stored[w.Value]; s != nil && s.fate == open {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(t.Writes, func(w Write) bool {
+		s := c.stored[w.Value]
+		return s != nil && s.fate == open
+	})
 }
