@@ -74,11 +74,12 @@ func (s *txnSide) answer(t *testing.T, step txnRequest) string {
 	req.SetVersion(step.version)
 	ctx, cancel := context.WithTimeout(background(), 30*time.Second)
 	defer cancel()
-	resp, err := s.link.Do(ctx, req)
-	for stillLoading(resp) { // a partition of __transaction_state that was just created
-		time.Sleep(10 * time.Millisecond)
+	var resp kmsg.Response
+	var err error
+	testkit.Eventually(t, 30*time.Second, "a partition of __transaction_state that was just created to be loaded", func() bool {
 		resp, err = s.link.Do(ctx, req)
-	}
+		return !stillLoading(resp)
+	})
 	if err != nil {
 		t.Fatalf("%s v%d, %s: %v", step.name, step.version, s.name, err)
 	}
@@ -202,12 +203,10 @@ func (l *txnLifeSteps) state(id, want string) {
 		req.TransactionalIDs = []string{id}
 		ctx, cancel := context.WithTimeout(background(), 20*time.Second)
 		defer cancel()
-		for ; ctx.Err() == nil; time.Sleep(10 * time.Millisecond) {
+		within(20*time.Second, func() bool {
 			resp, err := s.link.Do(ctx, req)
-			if err == nil && resp.(*kmsg.DescribeTransactionsResponse).TransactionStates[0].State == want {
-				break
-			}
-		}
+			return err == nil && resp.(*kmsg.DescribeTransactionsResponse).TransactionStates[0].State == want
+		}) // the answer shows a state that is not reached
 		return req
 	})
 }
