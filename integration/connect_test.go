@@ -52,10 +52,7 @@ var connectFaults = []struct {
 }
 
 func playConnect(t *testing.T, kinds []string) {
-	began := time.Now()
-	log := func(format string, args ...any) {
-		t.Logf("%5.1f s: %s", time.Since(began).Seconds(), fmt.Sprintf(format, args...))
-	}
+	log := timedLog(t)
 	c := newConnectRun(t, kinds)
 	log("the cluster runs")
 	c.startWorker()
@@ -140,11 +137,7 @@ func (c *connectRun) startWorker() {
 	w := &connectWorker{p, port}
 	c.workers = append(c.workers, w)
 	testkit.Eventually(c.t, 2*time.Minute, p.Name+" to serve", func() bool {
-		select {
-		case <-p.Ended():
-			c.t.Fatalf("%s ended:\n%s", p.Name, ending(p.Output()))
-		default:
-		}
+		checkRunning(c.t, p)
 		var connectors []string
 		return c.request(w, "GET", "/connectors", nil, &connectors) == nil
 	})

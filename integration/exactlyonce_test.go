@@ -143,6 +143,18 @@ func startApplication(t testing.TB, name string, cmd *exec.Cmd) *testkit.Process
 	return p
 }
 
+// checkRunning fails the test if a process has ended.
+func checkRunning(t testing.TB, processes ...*testkit.Process) {
+	t.Helper()
+	for _, p := range processes {
+		select {
+		case <-p.Ended():
+			t.Fatalf("%s has ended:\n%s", p.Name, ending(p.Output()))
+		default:
+		}
+	}
+}
+
 // committedReader reads topics with read_committed.
 type committedReader struct {
 	mu     sync.Mutex // guards the fields below
@@ -194,8 +206,7 @@ func (r *committedReader) count() int {
 // await waits until n records have been read.
 func (r *committedReader) await(t testing.TB, n int) {
 	t.Helper()
-	deadline := time.Now().Add(2 * time.Minute)
-	if !within(time.Until(deadline), func() bool { return r.count() >= n }) {
+	if !within(2*time.Minute, func() bool { return r.count() >= n }) {
 		t.Errorf("%d records, want %d", r.count(), n)
 	}
 }

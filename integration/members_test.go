@@ -190,6 +190,15 @@ func (c *cluster) showLogs() {
 
 func ending(s string) string { return s[max(0, len(s)-4000):] }
 
+// timedLog returns a function that logs a line with the time since timedLog was called.
+func timedLog(t testing.TB) func(format string, args ...any) {
+	began := time.Now()
+	return func(format string, args ...any) {
+		t.Helper()
+		t.Logf("%5.1f s: %s", time.Since(began).Seconds(), fmt.Sprintf(format, args...))
+	}
+}
+
 func (c *cluster) addresses() []string {
 	var all []string
 	for _, m := range c.members {

@@ -52,10 +52,7 @@ var mirrorFaults = []struct {
 }
 
 func playMirror(t *testing.T, kind string) {
-	began := time.Now()
-	log := func(format string, args ...any) {
-		t.Logf("%5.1f s: %s", time.Since(began).Seconds(), fmt.Sprintf(format, args...))
-	}
+	log := timedLog(t)
 	m := newMirrorRun(t, kind)
 	log("the clusters run")
 	m.startMirrorMaker()
@@ -181,13 +178,7 @@ func (m *mirrorRun) awaitProgress() {
 	testkit.Eventually(m.t, 3*time.Minute, fmt.Sprintf("%d records to be written", n), func() bool { return m.written.count() >= n })
 	n = m.written.count()
 	testkit.Eventually(m.t, 3*time.Minute, fmt.Sprintf("%d records to be mirrored", n), func() bool {
-		for _, p := range m.processes {
-			select {
-			case <-p.Ended():
-				m.t.Fatalf("%s has ended:\n%s", p.Name, ending(p.Output()))
-			default:
-			}
-		}
+		checkRunning(m.t, m.processes...)
 		return m.mirrored.count() >= n
 	})
 }

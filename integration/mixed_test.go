@@ -96,10 +96,7 @@ func playRow(t *testing.T, c *cluster, row mixedRow, topic string) {
 	whole := c.t
 	c.t, c.tree.t = t, t
 	defer func() { c.t, c.tree.t = whole, whole }()
-	began := time.Now()
-	phase := func(format string, args ...any) {
-		t.Logf("%5.1f s: %s", time.Since(began).Seconds(), fmt.Sprintf(format, args...))
-	}
+	phase := timedLog(t)
 	leader, victim := c.member(row.leader), c.member(row.victim)
 
 	c.makeController(c.member(row.controller))

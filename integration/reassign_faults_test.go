@@ -49,8 +49,7 @@ func playMove(t *testing.T, c *cluster, row moveRow, topic string) {
 	whole := c.t
 	c.t, c.tree.t = t, t
 	defer func() { c.t, c.tree.t = whole, whole }()
-	began := time.Now()
-	phase := func(text string) { t.Logf("%5.1f s: %s", time.Since(began).Seconds(), text) }
+	phase := timedLog(t)
 	controller, destination := c.member(row.controller), c.member(row.destination)
 
 	c.makeController(controller)

@@ -61,10 +61,7 @@ var streamsFaults = []streamsFault{
 // playStreams runs the application on a cluster, lets the faults strike one after the other, and
 // compares the results with those computed from the input.
 func playStreams(t *testing.T, faults []streamsFault, kinds ...string) {
-	began := time.Now()
-	log := func(format string, args ...any) {
-		t.Logf("%5.1f s: %s", time.Since(began).Seconds(), fmt.Sprintf(format, args...))
-	}
+	log := timedLog(t)
 	s := newStreamsRun(t, kinds...)
 	log("the cluster runs")
 	s.startInstance()
@@ -190,13 +187,7 @@ func (s *streamsRun) awaitProgress() {
 	s.t.Helper()
 	id := s.feed.count()
 	testkit.Eventually(s.t, 2*time.Minute, fmt.Sprintf("the results of the inputs from %d", id), func() bool {
-		for _, i := range s.instances {
-			select {
-			case <-i.Ended():
-				s.t.Fatalf("%s has ended:\n%s", i.Name, ending(i.Output()))
-			default:
-			}
-		}
+		checkRunning(s.t, s.instances...)
 		return s.joined(id, id+20)
 	})
 }

@@ -160,7 +160,7 @@ func (c *txnChaos) someID() string {
 // coordinatorOf returns the leader of the partition of a transactional id.
 func (c *txnChaos) coordinatorOf(id string) *member {
 	c.t.Helper()
-	return c.member(c.awaitState("__transaction_state", coordinator.HashPartition(id, txnStatePartitions), "a leader", func(s partitionState) bool { return s.Leader >= 0 }).Leader)
+	return c.leaderOf("__transaction_state", coordinator.HashPartition(id, txnStatePartitions))
 }
 
 func (c *txnChaos) moveCoordinator() {
