@@ -7,7 +7,7 @@ unformatted=$(gofmt -l $(git ls-files '*.go'))
 [ -z "$unformatted" ] || { echo "gofmt would change:"; echo "$unformatted"; exit 1; }
 go vet ./...
 tool staticcheck ./...
-go test ./internal/lint
+go test -timeout 30m ./internal/lint # also on a busy machine
 
 # Functions that the program cannot reach. scripts/unreachable.txt lists those that tests of other
 # packages or the simulation need, with the reason.

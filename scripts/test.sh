@@ -23,9 +23,9 @@ unit=$(go list ./... | grep -v -e /integration -e /internal/lint) # lint.sh runs
 pattern() { sed -nE "s,^($1) +(.* )?,,p" scripts/lanes.txt | sed 's,/\.\.\.$,(/.*)?,' | paste -sd '|' -; }
 plain="/($(pattern plain))\$" first=first unraced="^($(pattern unraced))\$"
 if [ -n "${MONEDULA_TEST_ALL:-}" ]; then
-  raced=$unit plain=$unit first='first|all' fuzzed=20 skipped=()
+  raced=$unit plain=$unit first='first|all' fuzzed=20 skipped=() limit=3h
 else
-  raced=$(grep -vE "$plain" <<<"$unit") plain=$(grep -E "$plain" <<<"$unit") fuzzed=2 skipped=(-skip "$unraced")
+  raced=$(grep -vE "$plain" <<<"$unit") plain=$(grep -E "$plain" <<<"$unit") fuzzed=2 skipped=(-skip "$unraced") limit=1h
 fi
 first="^($(pattern "$first"))\$" elsewhere=$first # tests that the second lane leaves out
 [ -n "${MONEDULA_TEST_ALL:-}" ] || elsewhere+="|^($(pattern long))\$"
@@ -36,7 +36,7 @@ failed=0
 # first.
 # Lint, compiling and fuzzing use the remaining CPU time at the lowest priority.
 {
-  tests -count 1 -timeout 60m -run "$first" ./integration || failed=1
+  tests -count 1 -timeout "$limit" -run "$first" ./integration || failed=1
   tests -timeout 30m $plain || failed=1
   if [ -z "${MONEDULA_TEST_ALL:-}" ]; then
     tests -timeout 30m -run "$unraced" $(sed -nE 's,^unraced +([^ ]*) .*,./\1,p' scripts/lanes.txt | sort -u) || failed=1
@@ -50,7 +50,7 @@ failed=0
   nice -n 19 scripts/fuzz.sh "$fuzzed" || background_failed=1
   exit $background_failed
 } & background=$!
-tests -count 1 -timeout 60m -skip "$elsewhere" ./integration/... || failed=1
+tests -count 1 -timeout "$limit" -skip "$elsewhere" ./integration/... || failed=1
 wait "$lane" || failed=1
 
 (unset MONEDULA_TEST_ALL; tests -race "${skipped[@]}" $raced) || failed=1

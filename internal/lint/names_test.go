@@ -12,23 +12,38 @@ import (
 
 var testFunction = regexp.MustCompile(`(?m)^func ((Test|Fuzz|Benchmark)[A-Z0-9]\w*)\(`)
 
-// declaredTests returns the names of all tests, fuzz targets and benchmarks below a directory.
-func declaredTests(t *testing.T, dir string) map[string]bool {
+// declaredTests returns the names of all tests, fuzz targets and benchmarks of the tree.
+func declaredTests(t *testing.T) map[string]bool {
 	t.Helper()
 	declared := map[string]bool{}
 	eachFile(t, func(path, _ string, test bool, _ []string) {
-		if !test || !strings.HasPrefix(path, dir+string(filepath.Separator)) {
-			return
-		}
-		source, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, m := range testFunction.FindAllSubmatch(source, -1) {
-			declared[string(m[1])] = true
+		if test {
+			addTests(t, declared, path)
 		}
 	})
 	return declared
+}
+
+// testsOf returns the names of those of one package.
+func testsOf(t *testing.T, dir string) map[string]bool {
+	t.Helper()
+	declared := map[string]bool{}
+	files, _ := filepath.Glob(filepath.Join(dir, "*_test.go")) // the pattern is valid
+	for _, path := range files {
+		addTests(t, declared, path)
+	}
+	return declared
+}
+
+func addTests(t *testing.T, declared map[string]bool, path string) {
+	t.Helper()
+	source, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range testFunction.FindAllSubmatch(source, -1) {
+		declared[string(m[1])] = true
+	}
 }
 
 var (
@@ -39,7 +54,7 @@ var (
 // TestDocumentsAndScriptsNameTestsThatExist checks that every test that a document, a script or
 // the Makefile names exists, and that every pattern for benchmarks matches one.
 func TestDocumentsAndScriptsNameTestsThatExist(t *testing.T) {
-	declared := declaredTests(t, testkit.Root())
+	declared := declaredTests(t)
 	named := 0
 	for _, pattern := range []string{"*.md", "docs/*.md", "scripts/*.sh", "scripts/*.txt", ".ci/*", "Makefile"} {
 		files, err := filepath.Glob(filepath.Join(testkit.Root(), pattern))
@@ -88,7 +103,7 @@ func TestLanesListPackagesAndTestsThatExist(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	declared := declaredTests(t, testkit.Root())
+	declared := declaredTests(t)
 	sizes := map[string]int{"plain": 0, "first": 0, "all": 0, "long": 0, "unraced": 0}
 	for line := range strings.SplitSeq(strings.TrimSpace(string(text)), "\n") {
 		if line == "" || strings.HasPrefix(line, "#") {
@@ -112,7 +127,7 @@ func TestLanesListPackagesAndTestsThatExist(t *testing.T) {
 		} else if !declared[name] {
 			t.Errorf("there is no test %s", name)
 		}
-		if len(fields) == 3 && !declaredTests(t, filepath.Join(root, fields[1]))[name] {
+		if len(fields) == 3 && !testsOf(t, filepath.Join(root, fields[1]))[name] {
 			t.Errorf("package %s has no test %s", fields[1], name)
 		}
 	}
