@@ -6,20 +6,8 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// Internal topics.
-const (
-	GroupOffsetsTopic     = "__consumer_offsets"
-	TransactionStateTopic = "__transaction_state"
-	shareStateTopic       = "__share_group_state"
-
-	// ClusterMetadataTopic is KRaft's metadata topic, which Kafka 3.x refuses to create.
-	ClusterMetadataTopic = "__cluster_metadata"
-)
-
-// IsInternal reports whether the topic belongs to a coordinator.
-func IsInternal(topic string) bool {
-	return topic == GroupOffsetsTopic || topic == TransactionStateTopic || topic == shareStateTopic
-}
+// ClusterMetadataTopic is KRaft's metadata topic, which Kafka 3.x refuses to create.
+const ClusterMetadataTopic = "__cluster_metadata"
 
 // maxTopicName leaves space for a partition number and a suffix in the name of a directory.
 const maxTopicName = 249

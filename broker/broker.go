@@ -311,20 +311,20 @@ func (b *Broker) startReplication(context.Context) error {
 // of leadership changes as soon as it starts. Their topics keep their numbers of partitions.
 func (b *Broker) prepareCoordinators(ctx context.Context) error {
 	ofGroups, ofTransactions := group.OptionsOf(b.dynamic.Current()), transaction.OptionsOf(b.dynamic.Current())
-	nodes, err := b.store.TopicNodes(ctx, []string{group.TopicName, transaction.TopicName})
+	nodes, err := b.store.TopicNodes(ctx, []string{metadata.GroupOffsetsTopic, metadata.TransactionStateTopic})
 	if err != nil {
 		return err
 	}
-	if n := len(nodes[group.TopicName].Partitions); n > 0 {
+	if n := len(nodes[metadata.GroupOffsetsTopic].Partitions); n > 0 {
 		ofGroups.Partitions = int32(n)
 	}
-	if n := len(nodes[transaction.TopicName].Partitions); n > 0 {
+	if n := len(nodes[metadata.TransactionStateTopic].Partitions); n > 0 {
 		ofTransactions.Partitions = int32(n)
 	}
 	manager := func() *replication.Manager { return b.replicas }
 	b.groups = group.NewCoordinator(group.Config{Options: ofGroups, Topic: group.Replicas(manager), Logger: b.logger})
 	b.transactions = transaction.NewCoordinator(transaction.Config{
-		Options: ofTransactions, Topic: coordinator.Replicas{TopicName: transaction.TopicName, Manager: manager}, Metadata: b.cache,
+		Options: ofTransactions, Topic: coordinator.Replicas{TopicName: metadata.TransactionStateTopic, Manager: manager}, Metadata: b.cache,
 		NextProducerID: func(ctx context.Context) (int64, error) { return b.producerIDs.Next(ctx) }, Logger: b.logger,
 	})
 	return nil

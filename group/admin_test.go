@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/monedula/monedula/internal/topictest"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 )
 
@@ -50,7 +51,7 @@ func TestOffsetsOfSubscribedTopicsAreKeptAndOthersDeleted(t *testing.T) {
 		if code != protocol.None || !slices.Equal(codes, []protocol.ErrorCode{protocol.GroupSubscribedToTopic, protocol.None}) {
 			t.Errorf("codes %v, %s", codes, code.Name())
 		}
-		partition := TopicPartition{Topic: TopicName}
+		partition := TopicPartition{Topic: metadata.GroupOffsetsTopic}
 		for _, when := range []string{"at once", "after another election"} {
 			if got := fetched(t, c, "g"); got != "t-0=5 u-1=7" {
 				t.Errorf("%s: %s", when, got)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/internal/topictest"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/replication"
 	"github.com/monedula/monedula/storage"
@@ -70,7 +71,7 @@ func BenchmarkCommit(b *testing.B) {
 	c := NewCoordinator(Config{Options: testOptions(), Topic: topic, Logger: kafkalog.Discard()})
 	c.Start()
 	defer c.Stop()
-	c.BecameLeader(TopicPartition{Topic: TopicName}, 0)
+	c.BecameLeader(TopicPartition{Topic: metadata.GroupOffsetsTopic}, 0)
 	awaitLoaded(c)
 	b.ReportAllocs()
 	for b.Loop() {
@@ -96,7 +97,7 @@ func BenchmarkGroupHeap(b *testing.B) {
 	for b.Loop() {
 		c := NewCoordinator(Config{Options: opts, Topic: discardTopic{topictest.New()}, Logger: kafkalog.Discard()})
 		c.Start()
-		c.BecameLeader(TopicPartition{Topic: TopicName}, 0)
+		c.BecameLeader(TopicPartition{Topic: metadata.GroupOffsetsTopic}, 0)
 		awaitLoaded(c)
 		before := heapSize()
 		for i := range groups {

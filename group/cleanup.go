@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/record"
 )
 
@@ -97,7 +98,7 @@ func (c *Coordinator) bury(e *entry, removed []TopicPartition) {
 	}
 	if err := c.appendTombstones(e.partition, keys); err != nil {
 		c.logMeta.Errorf("[GroupMetadataManager brokerId=%d] Failed to append %d tombstones to %s-%d for expired/deleted offsets and/or metadata for group %s: %v",
-			c.opts.BrokerID, len(keys), TopicName, e.partition, g.ID, err)
+			c.opts.BrokerID, len(keys), metadata.GroupOffsetsTopic, e.partition, g.ID, err)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/monedula/monedula/internal/javatext"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/replication"
@@ -68,7 +69,7 @@ func (c *Coordinator) Commit(group string, req CommitRequest) []protocol.ErrorCo
 func (c *Coordinator) verify(partition int32, txn *Txn) (err error) {
 	txn.verified, err = c.topic.Verify(&replication.Transaction{
 		ID: txn.ID, ProducerID: txn.ProducerID, ProducerEpoch: txn.Epoch, Abortable: txn.Abortable,
-		Partitions: []TopicPartition{{Topic: TopicName, Partition: partition}},
+		Partitions: []TopicPartition{{Topic: metadata.GroupOffsetsTopic, Partition: partition}},
 	}, c.rt.Done())
 	return err
 }

@@ -17,9 +17,6 @@ import (
 	"github.com/monedula/monedula/storage"
 )
 
-// TopicName is the offsets topic.
-const TopicName = "__consumer_offsets"
-
 // OffsetsTopic is this broker's replicas of the offsets topic. It is made by Replicas.
 type OffsetsTopic interface {
 	coordinator.Topic
@@ -32,7 +29,7 @@ type OffsetsTopic interface {
 // Replicas returns the replicas of the offsets topic that a replication.Manager hosts. manager is
 // called only when a partition is used.
 func Replicas(manager func() *replication.Manager) OffsetsTopic {
-	return replicas{coordinator.Replicas{TopicName: TopicName, Manager: manager}}
+	return replicas{coordinator.Replicas{TopicName: metadata.GroupOffsetsTopic, Manager: manager}}
 }
 
 type replicas struct{ coordinator.Replicas }
@@ -125,7 +122,7 @@ func NewCoordinator(cfg Config) *Coordinator {
 		timers:  coordinator.NewTimers[*entry](),
 	}
 	c.rt = coordinator.New(coordinator.Config[entry]{
-		TopicName: TopicName, Partitions: cfg.Options.Partitions, Topic: cfg.Topic,
+		TopicName: metadata.GroupOffsetsTopic, Partitions: cfg.Options.Partitions, Topic: cfg.Topic,
 		ParallelLoads: cfg.Options.ParallelLoads, LoadBuffer: cfg.Options.LoadBuffer, NewLoad: c.newLoad,
 	})
 	return c
@@ -217,7 +214,7 @@ func (c *Coordinator) deliver(e *entry, effects *Effects) {
 	}
 	for _, l := range effects.Lines {
 		text := fmt.Sprintf("[GroupCoordinator %d]: %s", c.opts.BrokerID,
-			strings.Replace(l.Text, topicPlaceholder, fmt.Sprintf("%s-%d", TopicName, e.partition), 1))
+			strings.Replace(l.Text, topicPlaceholder, fmt.Sprintf("%s-%d", metadata.GroupOffsetsTopic, e.partition), 1))
 		switch l.Level {
 		case Info:
 			c.log.Info(text)

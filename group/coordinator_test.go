@@ -49,7 +49,7 @@ func leading(t *testing.T, topic *topictest.Topic, o Options) (*Coordinator, *by
 	log.SetLevel(logrus.InfoLevel)
 	c := NewCoordinator(Config{Options: o, Topic: topic, Logger: log})
 	c.Start()
-	c.BecameLeader(TopicPartition{Topic: TopicName}, 0)
+	c.BecameLeader(TopicPartition{Topic: metadata.GroupOffsetsTopic}, 0)
 	awaitLoaded(c)
 	return c, &lines
 }
@@ -124,7 +124,7 @@ func TestStoredGroupsAndOffsetsAreLoadedAfterTheNextElection(t *testing.T) {
 		if code := c.Delete("deleted"); code != protocol.None {
 			t.Error(code.Name())
 		}
-		partition := TopicPartition{Topic: TopicName}
+		partition := TopicPartition{Topic: metadata.GroupOffsetsTopic}
 		c.Resigned(partition, 1)
 		if got := fetched(t, c, "g"); got != "NOT_COORDINATOR" {
 			t.Errorf("while another broker leads: %s", got)
@@ -159,7 +159,7 @@ func TestParkedRequestsAreSentToTheNextCoordinator(t *testing.T) {
 		answer := make(chan JoinResult, 1)
 		go func() { answer <- c.Join("g", joinAs("a"), nil) }()
 		synctest.Wait()
-		c.Resigned(TopicPartition{Topic: TopicName}, 1)
+		c.Resigned(TopicPartition{Topic: metadata.GroupOffsetsTopic}, 1)
 		if r := <-answer; r.Err != protocol.NotCoordinator {
 			t.Error(r.Err.Name())
 		}
@@ -170,7 +170,7 @@ func TestParkedRequestsAreSentToTheNextCoordinator(t *testing.T) {
 func TestAnOldEpochChangesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := leading(t, topictest.New(), testOptions())
-		partition := TopicPartition{Topic: TopicName}
+		partition := TopicPartition{Topic: metadata.GroupOffsetsTopic}
 		c.Resigned(partition, 5)
 		c.BecameLeader(partition, 4)
 		awaitLoaded(c)
@@ -192,7 +192,7 @@ func TestResponsesWhileGroupsAreLoading(t *testing.T) {
 		topic := topictest.New()
 		c, _ := leading(t, topic, testOptions())
 		id := member(t, c, "g")
-		partition := TopicPartition{Topic: TopicName}
+		partition := TopicPartition{Topic: metadata.GroupOffsetsTopic}
 		c.Resigned(partition, 1)
 		topic.Reading = make(chan struct{})
 		c.BecameLeader(partition, 2)
@@ -314,8 +314,8 @@ func TestTimersRemoveSilentMembersAndExpireOffsets(t *testing.T) {
 		if list, _ := c.List(nil, nil); len(list) != 0 {
 			t.Errorf("after the retention: %v", list)
 		}
-		c.Resigned(TopicPartition{Topic: TopicName}, 1)
-		c.BecameLeader(TopicPartition{Topic: TopicName}, 2)
+		c.Resigned(TopicPartition{Topic: metadata.GroupOffsetsTopic}, 1)
+		c.BecameLeader(TopicPartition{Topic: metadata.GroupOffsetsTopic}, 2)
 		awaitLoaded(c)
 		if list, _ := c.List(nil, nil); len(list) != 0 {
 			t.Errorf("after loading the tombstones: %v", list)
@@ -383,8 +383,8 @@ func TestTransactionalOffsetsAreValidOnceTheTransactionIsCommitted(t *testing.T)
 		for producer, kind := range map[int64]record.ControlType{3: record.Commit, 4: record.Abort} {
 			endTxn(t, topic, producer, kind)
 		}
-		c.Resigned(TopicPartition{Topic: TopicName}, 1)
-		c.BecameLeader(TopicPartition{Topic: TopicName}, 2)
+		c.Resigned(TopicPartition{Topic: metadata.GroupOffsetsTopic}, 1)
+		c.BecameLeader(TopicPartition{Topic: metadata.GroupOffsetsTopic}, 2)
 		awaitLoaded(c)
 		// The log has no markers for 1 and 2, so their transactions are still open.
 		if got := fetched(t, c, "g"); got != "t-0=7" {
@@ -490,7 +490,7 @@ func TestNoGroupIsKeptForFailedCommits(t *testing.T) {
 		if n := len(c.txns.groups); n != 1 || len(c.txns.groups[1]) != 1 {
 			t.Errorf("groups are kept for %d producers, want only for the one whose commit did not fail", n)
 		}
-		partition := TopicPartition{Topic: TopicName}
+		partition := TopicPartition{Topic: metadata.GroupOffsetsTopic}
 		c.Resigned(partition, 1)
 		topic.Reading = make(chan struct{})
 		c.BecameLeader(partition, 2)
@@ -515,7 +515,7 @@ func TestARecreatedOffsetsTopicIsCoordinated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := leading(t, topictest.New(), testOptions())
 		defer c.Stop()
-		partition := TopicPartition{Topic: TopicName}
+		partition := TopicPartition{Topic: metadata.GroupOffsetsTopic}
 		c.Resigned(partition, 7)
 		c.BecameLeader(partition, 8)
 		awaitLoaded(c)
@@ -537,7 +537,7 @@ func TestASlowAppendBlocksItsGroupOnly(t *testing.T) {
 		o := testOptions()
 		o.Partitions = 2
 		c, _ := leading(t, topic, o)
-		c.BecameLeader(TopicPartition{Topic: TopicName, Partition: 1}, 0)
+		c.BecameLeader(TopicPartition{Topic: metadata.GroupOffsetsTopic, Partition: 1}, 0)
 		synctest.Wait()
 		slow, other := "a", "b"
 		if c.PartitionFor(slow) == c.PartitionFor(other) {
@@ -568,7 +568,7 @@ func TestASlowAppendBlocksItsGroupOnly(t *testing.T) {
 		if got := fetched(t, c, other); got != "kept-0=5" {
 			t.Errorf("offsets of the other group: %s", got)
 		}
-		led := TopicPartition{Topic: TopicName, Partition: c.PartitionFor(other)}
+		led := TopicPartition{Topic: metadata.GroupOffsetsTopic, Partition: c.PartitionFor(other)}
 		for epoch := metadata.LeaderEpoch(1); epoch < 4; epoch += 2 {
 			c.Resigned(led, epoch)
 			if got := fetched(t, c, other); got != "NOT_COORDINATOR" {
@@ -644,8 +644,8 @@ func TestAPlainCommitAfterATransactionalOneIsValidAfterLoading(t *testing.T) {
 			}
 		}
 		endTxn(t, topic, 1, record.Commit)
-		c.Resigned(TopicPartition{Topic: TopicName}, 1)
-		c.BecameLeader(TopicPartition{Topic: TopicName}, 2)
+		c.Resigned(TopicPartition{Topic: metadata.GroupOffsetsTopic}, 1)
+		c.BecameLeader(TopicPartition{Topic: metadata.GroupOffsetsTopic}, 2)
 		awaitLoaded(c)
 		if got := fetched(t, c, "g"); got != "t-0=9" {
 			t.Errorf("after loading: %s", got)
@@ -656,7 +656,7 @@ func TestAPlainCommitAfterATransactionalOneIsValidAfterLoading(t *testing.T) {
 func TestNoGroupIsCreatedInAPartitionThatIsNotOwned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := leading(t, topictest.New(), testOptions())
-		c.Resigned(TopicPartition{Topic: TopicName}, 1)
+		c.Resigned(TopicPartition{Topic: metadata.GroupOffsetsTopic}, 1)
 		if e := c.findOrCreate("g"); e != nil {
 			t.Error("a group was created in a partition that another broker leads")
 		}
@@ -671,7 +671,7 @@ func TestOnlyTheCoordinatorDeletesAGroup(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := leading(t, topictest.New(), testOptions())
 		defer c.Stop()
-		c.Resigned(TopicPartition{Topic: TopicName}, 1)
+		c.Resigned(TopicPartition{Topic: metadata.GroupOffsetsTopic}, 1)
 		if code := c.Delete("g"); code != protocol.NotCoordinator {
 			t.Errorf("delete: %s", code.Name())
 		}

@@ -18,9 +18,9 @@ func (c *Coordinator) BecameLeader(id TopicPartition, epoch metadata.LeaderEpoch
 	c.infof("Elected as the group coordinator for partition %d in epoch %d", id.Partition, epoch)
 	switch outcome, known := c.rt.Elect(id.Partition, epoch); outcome {
 	case coordinator.Outdated:
-		c.metaInfof("Not loading offsets and group metadata for %s-%d in epoch %d since current epoch is %d", TopicName, id.Partition, epoch, known)
+		c.metaInfof("Not loading offsets and group metadata for %s-%d in epoch %d since current epoch is %d", metadata.GroupOffsetsTopic, id.Partition, epoch, known)
 	case coordinator.AlreadyOwned:
-		c.metaInfof("Already loading offsets and group metadata from %s-%d", TopicName, id.Partition)
+		c.metaInfof("Already loading offsets and group metadata from %s-%d", metadata.GroupOffsetsTopic, id.Partition)
 	}
 }
 
@@ -35,7 +35,7 @@ func (c *Coordinator) Resigned(id TopicPartition, epoch metadata.LeaderEpoch) {
 	c.infof("Resigned as the group coordinator for partition %d in epoch %d", id.Partition, epoch)
 	dropped := c.rt.Resign(id.Partition, epoch)
 	if dropped.Outdated {
-		c.metaInfof("Not removing offsets and group metadata for %s-%d in epoch %d since current epoch is %d", TopicName, id.Partition, epoch, dropped.Known)
+		c.metaInfof("Not removing offsets and group metadata for %s-%d in epoch %d since current epoch is %d", metadata.GroupOffsetsTopic, id.Partition, epoch, dropped.Known)
 		return
 	}
 	c.txns.dropPartition(id.Partition)
@@ -48,7 +48,7 @@ func (c *Coordinator) Resigned(id TopicPartition, epoch metadata.LeaderEpoch) {
 	}
 	if dropped.WasOwned {
 		c.metaInfof("Finished unloading %s-%d for coordinator epoch %d. Removed %d cached offsets and %d cached groups.",
-			TopicName, id.Partition, epoch, offsets, len(dropped.Entries))
+			metadata.GroupOffsetsTopic, id.Partition, epoch, offsets, len(dropped.Entries))
 	}
 }
 
@@ -59,23 +59,23 @@ type load struct {
 }
 
 func (c *Coordinator) newLoad(partition int32, epoch metadata.LeaderEpoch) coordinator.Load[entry] {
-	c.metaInfof("Scheduling loading of offsets and group metadata from %s-%d for epoch %d", TopicName, partition, epoch)
+	c.metaInfof("Scheduling loading of offsets and group metadata from %s-%d for epoch %d", metadata.GroupOffsetsTopic, partition, epoch)
 	return &load{newLoader(partition, c.opts.Rules, c.logMeta.Warnf, c.logMeta.Errorf), c}
 }
 
 // Oversized implements coordinator.Load.
 func (l *load) Oversized(bytes int) {
 	l.warnf("Loaded offsets and group metadata from %s-%d with buffer larger (%d bytes) than configured offsets.load.buffer.size (%d bytes)",
-		TopicName, l.partition, bytes, l.c.opts.LoadBuffer)
+		metadata.GroupOffsetsTopic, l.partition, bytes, l.c.opts.LoadBuffer)
 }
 
 // Entries implements coordinator.Load.
 func (l *load) Entries(err error) map[string]*entry {
 	switch {
 	case err == coordinator.ErrNoLog:
-		l.warnf("[GroupMetadataManager brokerId=%d] Attempted to load offsets and group metadata from %s-%d, but found no log", l.c.opts.BrokerID, TopicName, l.partition)
+		l.warnf("[GroupMetadataManager brokerId=%d] Attempted to load offsets and group metadata from %s-%d, but found no log", l.c.opts.BrokerID, metadata.GroupOffsetsTopic, l.partition)
 	case err != nil:
-		l.errorf("[GroupMetadataManager brokerId=%d] Error loading offsets from %s-%d: %v", l.c.opts.BrokerID, TopicName, l.partition, err)
+		l.errorf("[GroupMetadataManager brokerId=%d] Error loading offsets from %s-%d: %v", l.c.opts.BrokerID, metadata.GroupOffsetsTopic, l.partition, err)
 	}
 	groups := map[string]*entry{}
 	for id, g := range l.finish(time.Now()) {
@@ -103,7 +103,7 @@ func (l *load) Published(groups []*entry, t coordinator.Term) {
 		})
 	}
 	l.c.metaInfof("Finished loading offsets and group metadata from %s-%d in %d milliseconds for epoch %d, of which %d milliseconds was spent in the scheduler.",
-		TopicName, l.partition, time.Since(t.Began).Milliseconds(), t.Epoch, t.Waited.Milliseconds())
+		metadata.GroupOffsetsTopic, l.partition, time.Since(t.Began).Milliseconds(), t.Epoch, t.Waited.Milliseconds())
 }
 
 // loader builds the groups of a partition from its records.
@@ -146,12 +146,12 @@ func (l *loader) Apply(b record.Batch) {
 			first = r.Offset
 		}
 		if err := l.record(r, producer, first); err != nil {
-			l.errorf("Skipping the record at offset %d of %s-%d: %v", r.Offset, TopicName, l.partition, err)
+			l.errorf("Skipping the record at offset %d of %s-%d: %v", r.Offset, metadata.GroupOffsetsTopic, l.partition, err)
 		}
 		return nil
 	})
 	if err != nil {
-		l.errorf("Skipping the rest of the batch at offset %d of %s-%d (up to offset %d): %v", b.BaseOffset(), TopicName, l.partition, b.LastOffset(), err)
+		l.errorf("Skipping the rest of the batch at offset %d of %s-%d (up to offset %d): %v", b.BaseOffset(), metadata.GroupOffsetsTopic, l.partition, b.LastOffset(), err)
 	}
 }
 
@@ -163,7 +163,7 @@ func (l *loader) record(r *record.Record, producer int64, batchAt record.Offset)
 		return err
 	case key.unknown:
 		l.warnf("Unknown message key with version %d while loading offsets and group metadata from %s-%d. Ignoring it. It could be a left over from an aborted upgrade.",
-			key.version, TopicName, l.partition)
+			key.version, metadata.GroupOffsetsTopic, l.partition)
 		return nil
 	case key.isGroup:
 		return l.groupRecord(key.group, r.Value)
@@ -232,7 +232,7 @@ func (l *loader) offsetRecord(key *recordKey, value []byte, producer int64, batc
 func (l *loader) control(b record.Batch) {
 	control, found, err := b.Control()
 	if err != nil {
-		l.errorf("Skipping the marker at offset %d of %s-%d: %v", b.BaseOffset(), TopicName, l.partition, err)
+		l.errorf("Skipping the marker at offset %d of %s-%d: %v", b.BaseOffset(), metadata.GroupOffsetsTopic, l.partition, err)
 		return
 	}
 	if !found {

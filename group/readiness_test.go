@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 
 	"github.com/monedula/monedula/internal/topictest"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 )
 
@@ -48,7 +49,7 @@ func answers(c *Coordinator, group string) string {
 // The order of the checks is Kafka's (GroupCoordinator.validateGroupStatus). Sync and Heartbeat
 // treat a partition that is being loaded in ways of their own.
 func TestRequestsAreRefusedWhileTheGroupsAreNotReady(t *testing.T) {
-	partition := TopicPartition{Topic: TopicName}
+	partition := TopicPartition{Topic: metadata.GroupOffsetsTopic}
 	for _, test := range []struct {
 		name, group string
 		change      func(c *Coordinator, topic *topictest.Topic)

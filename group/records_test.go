@@ -9,6 +9,7 @@ import (
 
 	"github.com/monedula/monedula/internal/golden"
 	"github.com/monedula/monedula/internal/topictest"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 )
@@ -75,7 +76,7 @@ func TestAPartitionIsLoadedInSmallPieces(t *testing.T) {
 			}
 			want = append(want, fmt.Sprintf("t-%d=%d", i, i+10))
 		}
-		partition := TopicPartition{Topic: TopicName}
+		partition := TopicPartition{Topic: metadata.GroupOffsetsTopic}
 		c.Resigned(partition, 1)
 		c.BecameLeader(partition, 2)
 		awaitLoaded(c)

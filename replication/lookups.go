@@ -106,7 +106,7 @@ func (m *Manager) DeleteRecords(partitions []PartitionDelete, timeout time.Durat
 }
 
 func (m *Manager) startDelete(d *PartitionDelete) error {
-	if isInternal(d.Topic) {
+	if metadata.IsInternal(d.Topic) {
 		return protocol.InvalidTopicException
 	}
 	p, err := m.Partition(d.Topic, d.Partition)

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/storage"
@@ -158,7 +159,7 @@ func (p *Produce) check(part *PartitionProduce) error {
 
 // appendOne appends the records of one partition.
 func (p *Produce) appendOne(part *PartitionProduce, now time.Time) appended {
-	if isInternal(part.Topic) && !p.InternalAllowed {
+	if metadata.IsInternal(part.Topic) && !p.InternalAllowed {
 		part.Err = protocol.InvalidTopicException
 		return appended{}
 	}
@@ -307,11 +308,6 @@ func specificText(err error) *string {
 		return &e.Message
 	}
 	return nil
-}
-
-// isInternal reports whether a topic belongs to a coordinator.
-func isInternal(topic string) bool {
-	return topic == "__consumer_offsets" || topic == "__transaction_state"
 }
 
 // ErrorSummary lists the partitions with the Java exceptions of their errors, in the form of the

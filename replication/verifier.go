@@ -130,7 +130,7 @@ func (v *Verifier) Verify(t *Transaction, done <-chan struct{}) map[TopicPartiti
 // coordinator returns the address of the leader of the transactional id's partition.
 func (v *Verifier) coordinator(id string) (address string, ok bool) {
 	cluster := v.cfg.Metadata.Snapshot()
-	p := cluster.Partition("__transaction_state", v.cfg.PartitionFor(id))
+	p := cluster.Partition(metadata.TransactionStateTopic, v.cfg.PartitionFor(id))
 	if p == nil || cluster.Brokers[p.Leader] == nil {
 		return "", false
 	}

@@ -40,8 +40,8 @@ type Append struct {
 }
 
 // AppendAsLeader checks, stamps and appends a client's or coordinator's records. A duplicate of an
-// idempotent batch is not an error. An error may wrap ErrDiskLow. After a failed write the log accepts no further append before a
-// restart (KAFKA-10778).
+// idempotent batch is not an error. An error may wrap ErrDiskLow. After a failed write the log
+// accepts no further append before a restart (KAFKA-10778).
 func (l *Log) AppendAsLeader(a Append) (AppendInfo, error) {
 	w := newAppender(l, a)
 	if err := l.ready(); err != nil {
@@ -71,8 +71,8 @@ func (l *Log) AppendAsLeader(a Append) (AppendInfo, error) {
 // AppendAsFollower appends the leader's bytes unchanged. Batches whose leader epoch is above
 // leaderEpoch, the epoch the fetch was made in, are dropped together with all that follow
 // (KAFKA-18723). A first offset below the log end is an error (UNKNOWN_SERVER_ERROR with a
-// message), and the replica must stop fetching. An error may wrap ErrDiskLow. The returned offsets are those of the batches that
-// were appended.
+// message), and the replica must stop fetching. An error may wrap ErrDiskLow. The returned offsets
+// are those of the batches that were appended.
 func (l *Log) AppendAsFollower(set []byte, leaderEpoch metadata.LeaderEpoch) (AppendInfo, error) {
 	w := newAppender(l, Append{Records: set, Origin: record.FromReplication, LeaderEpoch: metadata.NoLeaderEpoch})
 	if err := l.ready(); err != nil {

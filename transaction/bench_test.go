@@ -35,7 +35,7 @@ func benchCoordinator(b *testing.B, topic coordinator.Topic) *Coordinator {
 		NextProducerID: func(context.Context) (int64, error) { next++; return next, nil }})
 	c.Start()
 	b.Cleanup(c.Stop)
-	c.BecameLeader(TopicPartition{Topic: TopicName}, 0)
+	c.BecameLeader(TopicPartition{Topic: metadata.TransactionStateTopic}, 0)
 	c.rt.AwaitLoaded(0)
 	return c
 }

@@ -111,13 +111,13 @@ func address(broker int32) string { return fmt.Sprintf("broker%d:9092", broker) 
 // lead makes the coordinator lead partition 0 in the next epoch and waits until it is loaded.
 func (f *fakeCluster) lead() {
 	f.epoch++
-	f.c.BecameLeader(TopicPartition{Topic: TopicName}, f.epoch)
+	f.c.BecameLeader(TopicPartition{Topic: metadata.TransactionStateTopic}, f.epoch)
 	f.c.rt.AwaitLoaded(0)
 }
 
 func (f *fakeCluster) resign() {
 	f.epoch++
-	f.c.Resigned(TopicPartition{Topic: TopicName}, f.epoch)
+	f.c.Resigned(TopicPartition{Topic: metadata.TransactionStateTopic}, f.epoch)
 }
 
 // announce sends the coordinator metadata in which the brokers are alive and lead the partitions of t.

@@ -79,7 +79,7 @@ func NewCoordinator(cfg Config) *Coordinator {
 		c.logs[source] = logOfSource{kafkalog.For(cfg.Logger, "kafka.coordinator.transaction."+name[0]), prefixOf(name[1], cfg.Options.BrokerID)}
 	}
 	c.rt = coordinator.New(coordinator.Config[entry]{
-		TopicName: TopicName, Partitions: cfg.Options.Partitions, Topic: cfg.Topic,
+		TopicName: metadata.TransactionStateTopic, Partitions: cfg.Options.Partitions, Topic: cfg.Topic,
 		ParallelLoads: cfg.Options.ParallelLoads, LoadBuffer: cfg.Options.LoadBuffer, NewLoad: c.newLoad,
 	})
 	c.markers = newMarkerSender(c, cfg.Metadata, cfg.Dial)

@@ -75,7 +75,7 @@ func TestRequestsAreRefused(t *testing.T) {
 		f.expect("another broker leads", all("x"), "init NOT_COORDINATOR, add NOT_COORDINATOR, end NOT_COORDINATOR, verify NOT_COORDINATOR, describe NOT_COORDINATOR, 0 listed NONE")
 		f.topic.Reading = make(chan struct{})
 		f.epoch++
-		f.c.BecameLeader(TopicPartition{Topic: TopicName}, f.epoch)
+		f.c.BecameLeader(TopicPartition{Topic: metadata.TransactionStateTopic}, f.epoch)
 		synctest.Wait()
 		const loading = "COORDINATOR_LOAD_IN_PROGRESS"
 		f.expect("while loading", all("x"), strings.ReplaceAll("init !, add !, end !, verify !, describe !, 0 listed !", "!", loading))
@@ -424,7 +424,7 @@ func TestTheGoldenTransactionLogLoads(t *testing.T) {
 	}
 	loaded := 0
 	for _, file := range files {
-		if !strings.HasPrefix(file.Name(), TopicName+"-") {
+		if !strings.HasPrefix(file.Name(), metadata.TransactionStateTopic+"-") {
 			continue
 		}
 		set, err := os.ReadFile(golden.Path(t, "logdir-3.9.1/clean/"+file.Name()+"/00000000000000000000.log"))
@@ -528,12 +528,12 @@ func TestAbandonedRequestsLeaveNoAnswerBehind(t *testing.T) {
 // Partitions that were added after the broker started, and other topics, are not coordinated.
 func TestOnlyPartitionsOfTheTransactionLogAreLed(t *testing.T) {
 	inCluster(t, func(f *fakeCluster) {
-		for _, id := range []TopicPartition{{Topic: TopicName, Partition: 1}, {Topic: "t"}} {
+		for _, id := range []TopicPartition{{Topic: metadata.TransactionStateTopic, Partition: 1}, {Topic: "t"}} {
 			f.c.BecameLeader(id, metadata.LeaderEpoch(9))
 			f.c.Resigned(id, 10)
 		}
 		f.init("x")
-		f.c.BecameLeader(TopicPartition{Topic: TopicName}, 0) // an old epoch
+		f.c.BecameLeader(TopicPartition{Topic: metadata.TransactionStateTopic}, 0) // an old epoch
 		f.expect("x", f.state("x"), "Empty")
 	})
 }

@@ -65,7 +65,7 @@ func (c *Coordinator) newLoad(partition int32, epoch metadata.LeaderEpoch) coord
 }
 
 func (l *load) partition() TopicPartition {
-	return TopicPartition{Topic: TopicName, Partition: l.home.Partition}
+	return TopicPartition{Topic: metadata.TransactionStateTopic, Partition: l.home.Partition}
 }
 
 // Apply implements coordinator.Load. Records that do not parse are skipped and logged.

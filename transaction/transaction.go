@@ -11,9 +11,6 @@ import (
 	"github.com/monedula/monedula/protocol"
 )
 
-// TopicName is the topic with the states of transactional ids.
-const TopicName = "__transaction_state"
-
 // TopicPartition names a partition.
 type TopicPartition = metadata.TopicPartition
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/monedula/monedula/internal/javatext"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 )
 
@@ -92,7 +93,7 @@ func (t *Transaction) Appended(now time.Time, tr *Transition, code protocol.Erro
 	switch tr.state {
 	case Empty:
 		e.line(Info, CoordinatorLine, "Initialized transactionalId %s with producerId %d and producer epoch %d on partition %s-%d",
-			t.ID, t.producerID, t.epoch, TopicName, t.Home.Partition)
+			t.ID, t.producerID, t.epoch, metadata.TransactionStateTopic, t.Home.Partition)
 		e.answer(tr.to, Result{protocol.None, t.producerID, t.epoch})
 	case Ongoing:
 		e.refuse(tr.to, protocol.None)

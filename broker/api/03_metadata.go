@@ -276,7 +276,7 @@ func (m *metadataCall) add(t kmsg.MetadataResponseTopic) {
 func failedTopic(name string, code protocol.ErrorCode) kmsg.MetadataResponseTopic {
 	t := kmsg.NewMetadataResponseTopic()
 	t.Topic, t.ErrorCode = &name, int16(code)
-	t.IsInternal = admin.IsInternal(name)
+	t.IsInternal = metadata.IsInternal(name)
 	t.AuthorizedOperations = noOperations
 	return t
 }

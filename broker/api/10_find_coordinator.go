@@ -3,7 +3,7 @@ package api
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"github.com/monedula/monedula/admin"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 )
 
@@ -77,9 +77,9 @@ func (h *findCoordinator) find(c *Call, kind int8, key string, created *bool) (b
 	if kind == shareCoordinator {
 		return noNode(), protocol.CoordinatorNotAvailable
 	}
-	topic := admin.GroupOffsetsTopic
+	topic := metadata.GroupOffsetsTopic
 	if kind == transactionCoordinator {
-		topic = admin.TransactionStateTopic
+		topic = metadata.TransactionStateTopic
 	}
 	cluster := h.cache.Snapshot()
 	if cluster.Topics[topic] == nil && cluster.Complete {

@@ -3,7 +3,6 @@ package api
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"github.com/monedula/monedula/admin"
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/transaction"
@@ -77,7 +76,7 @@ func (a *addition) answerClient(txns Transactions) kmsg.AddPartitionsToTxnRespon
 	}
 	codes := a.codes()
 	for i, p := range a.partitions {
-		if admin.IsInternal(p.Topic) || !a.call.Allows(kmsg.ACLOperationWrite, kmsg.ACLResourceTypeTopic, p.Topic) {
+		if metadata.IsInternal(p.Topic) || !a.call.Allows(kmsg.ACLOperationWrite, kmsg.ACLResourceTypeTopic, p.Topic) {
 			codes[i] = protocol.TopicAuthorizationFailed
 		}
 	}

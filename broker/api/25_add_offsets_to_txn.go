@@ -3,7 +3,7 @@ package api
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"github.com/monedula/monedula/admin"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/transaction"
 )
@@ -22,7 +22,7 @@ func AddOffsetsToTxn(txns Transactions, groupPartition func(group string) int32)
 			return nil, err
 		}
 		code := txns.AddPartitions(c.Context(), req.TransactionalID, transaction.ProducerIDAndEpoch{ID: req.ProducerID, Epoch: req.ProducerEpoch},
-			[]transaction.TopicPartition{{Topic: admin.GroupOffsetsTopic, Partition: groupPartition(req.Group)}})
+			[]transaction.TopicPartition{{Topic: metadata.GroupOffsetsTopic, Partition: groupPartition(req.Group)}})
 		resp := kmsg.NewPtrAddOffsetsToTxnResponse()
 		resp.ErrorCode = int16(sinceProducerFenced(code, req.Version, 2))
 		return resp, nil

@@ -6,6 +6,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/group"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/replication"
@@ -33,7 +34,7 @@ func WriteTxnMarkers(replicas *replication.Manager, groups *group.Coordinator, c
 		}
 		w.await(millis(settings.RequestTimeoutMs.Of(config.Current())), c.Done)
 		for i := range w.written {
-			if m := &w.written[i]; m.err == nil && m.id.Topic == group.TopicName {
+			if m := &w.written[i]; m.err == nil && m.id.Topic == metadata.GroupOffsetsTopic {
 				groups.TxnEnded(m.producerID, m.id.Partition, m.committed)
 			}
 		}

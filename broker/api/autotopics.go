@@ -10,6 +10,7 @@ import (
 
 	"github.com/monedula/monedula/admin"
 	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/settings"
 )
@@ -87,12 +88,12 @@ func (a *AutoTopics) topicOf(topic string) admin.NewTopic {
 	}
 	number := func(k settings.KeyOf[int32]) string { return strconv.Itoa(int(k.Of(c))) }
 	switch topic {
-	case admin.GroupOffsetsTopic:
+	case metadata.GroupOffsetsTopic:
 		t.Partitions, t.Replicas = settings.OffsetsTopicNumPartitions.Of(c), settings.OffsetsTopicReplicationFactor.Of(c)
 		set(settings.TopicCleanupPolicy.Key, "compact")
 		set(settings.TopicSegmentBytes.Key, number(settings.OffsetsTopicSegmentBytes))
 		set(settings.TopicCompressionType.Key, "producer")
-	case admin.TransactionStateTopic:
+	case metadata.TransactionStateTopic:
 		t.Partitions, t.Replicas = settings.TransactionStateLogNumPartitions.Of(c), settings.TransactionStateLogReplicationFactor.Of(c)
 		set(settings.TopicUncleanLeaderElectionEnable.Key, "false")
 		set(settings.TopicCompressionType.Key, "uncompressed")

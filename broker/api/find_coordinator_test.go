@@ -6,7 +6,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"github.com/monedula/monedula/admin"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 )
 
@@ -24,7 +24,7 @@ func TestManyCoordinatorsCreateTheirTopicOnce(t *testing.T) {
 				t.Errorf("v%d: %s: %s", version, found.Key, code.Name())
 			}
 		}
-		if len(resp.Coordinators) != 3 || !slices.Equal(writer.created, []string{admin.GroupOffsetsTopic}) {
+		if len(resp.Coordinators) != 3 || !slices.Equal(writer.created, []string{metadata.GroupOffsetsTopic}) {
 			t.Errorf("v%d: %d answers, created %v", version, len(resp.Coordinators), writer.created)
 		}
 	}

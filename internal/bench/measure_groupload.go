@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/internal/javatext"
+	"github.com/monedula/monedula/metadata"
 )
 
 // loadGroup is the group whose partition of the offsets topic is loaded.
@@ -36,12 +37,12 @@ func measureGroupLoad(ctx context.Context, b *bench) error {
 		}
 		filled[s]++
 		index := offsetsPartition(loadGroup)
-		leader, err := c.leaderOf(ctx, "__consumer_offsets", index)
+		leader, err := c.leaderOf(ctx, metadata.GroupOffsetsTopic, index)
 		if err != nil {
 			return err
 		}
 		next := c.brokers[(leader.id+1)%clusterSize]
-		begin, err := c.moveLeader(ctx, "__consumer_offsets", index, next)
+		begin, err := c.moveLeader(ctx, metadata.GroupOffsetsTopic, index, next)
 		if err != nil {
 			return err
 		}
@@ -70,7 +71,7 @@ func (b *bench) fillOffsets(ctx context.Context, c *cluster) error {
 	}); err != nil {
 		return err
 	}
-	leader, err := c.leaderOf(ctx, "__consumer_offsets", offsetsPartition(loadGroup))
+	leader, err := c.leaderOf(ctx, metadata.GroupOffsetsTopic, offsetsPartition(loadGroup))
 	if err != nil {
 		return err
 	}

@@ -276,9 +276,6 @@ func TestTopicListsAreParsedLikeInKafka(t *testing.T) {
 	if _, err := IncludeList("a("); err == nil || err.Error() != "a( is an invalid regex." || cli.JavaClass(err) != "java.lang.RuntimeException" {
 		t.Errorf("error %v", err)
 	}
-	if !IsInternalTopic("__consumer_offsets") || !IsInternalTopic("__transaction_state") || IsInternalTopic("__mine") {
-		t.Error("internal topics are not recognized")
-	}
 }
 
 func TestARateIsKept(t *testing.T) {

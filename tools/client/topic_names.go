@@ -17,8 +17,3 @@ func IncludeList(text string) (*regexp.Regexp, error) {
 	}
 	return re, nil
 }
-
-// IsInternalTopic reports whether Kafka itself keeps its state in the topic.
-func IsInternalTopic(topic string) bool {
-	return topic == "__consumer_offsets" || topic == "__transaction_state"
-}

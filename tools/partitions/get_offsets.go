@@ -110,7 +110,7 @@ func (o *offsetsOptions) print(servers []string) error {
 	}
 	byLeader, found := map[metadata.BrokerID][]client.TopicPartition{}, 0
 	for _, t := range meta.Topics {
-		if t.Topic == nil || o.excludeInternal.Given() && client.IsInternalTopic(*t.Topic) {
+		if t.Topic == nil || o.excludeInternal.Given() && metadata.IsInternal(*t.Topic) {
 			continue
 		}
 		for _, p := range t.Partitions {

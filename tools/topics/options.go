@@ -220,7 +220,7 @@ func (o *options) selectTopics(all []string) ([]string, error) {
 	}
 	var names []string
 	for _, name := range all {
-		if o.excludeInternal.Given() && client.IsInternalTopic(name) || include != nil && !include.MatchString(name) {
+		if o.excludeInternal.Given() && metadata.IsInternal(name) || include != nil && !include.MatchString(name) {
 			continue
 		}
 		names = append(names, name)

@@ -183,7 +183,7 @@ func (s *topicsStore) alterConfig(ctx context.Context, name string, added map[st
 }
 
 func (s *topicsStore) addPartitions(ctx context.Context, name string) error {
-	if client.IsInternalTopic(name) {
+	if metadata.IsInternal(name) {
 		return cli.NewJavaError("java.lang.IllegalArgumentException", fmt.Sprintf("The number of partitions for the internal topic %s cannot be changed.", name))
 	}
 	s.Env.Println("WARNING: If partitions are increased for a topic that has a key, the partition logic or ordering of the messages will be affected")
@@ -220,7 +220,7 @@ func (s *topicsStore) deleteTopics(ctx context.Context) error {
 		return err
 	}
 	for _, name := range names {
-		if client.IsInternalTopic(name) {
+		if metadata.IsInternal(name) {
 			return cli.NewJavaError("kafka.admin.AdminOperationException", fmt.Sprintf("Topic %s is a kafka internal topic and is not allowed to be marked for deletion.", name))
 		}
 		switch err := s.store.CreateTopicDeletion(ctx, name); {
