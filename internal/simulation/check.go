@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/monedula/monedula/internal/zktree"
+	zktree "github.com/monedula/monedula/zkserver/tree"
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"

@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"time"
 
-	"github.com/monedula/monedula/internal/zktree"
+	zktree "github.com/monedula/monedula/zkserver/tree"
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/replication"
 	"github.com/monedula/monedula/zkstore"

@@ -32,7 +32,7 @@ import (
 	"runtime/debug"
 	"time"
 
-	"github.com/monedula/monedula/internal/zktree"
+	zktree "github.com/monedula/monedula/zkserver/tree"
 	"github.com/monedula/monedula/metadata"
 )
 

@@ -7,7 +7,7 @@ import (
 
 	"github.com/go-zookeeper/zk"
 
-	"github.com/monedula/monedula/internal/zktree"
+	zktree "github.com/monedula/monedula/zkserver/tree"
 	"github.com/monedula/monedula/zkstore/zkclient"
 )
 

@@ -4,7 +4,8 @@ import (
 	"encoding/binary"
 	"net"
 
-	"github.com/monedula/monedula/internal/zktree"
+	"github.com/monedula/monedula/zkserver/jute"
+	zktree "github.com/monedula/monedula/zkserver/tree"
 )
 
 // Numbers of requests.
@@ -97,7 +98,7 @@ func (s *Server) handle(session int64, op int32, in *reader, out *writer) error 
 		return err
 	case opGetACL:
 		acl, stat, err := s.tree.ACL(session, in.text())
-		*out = append(*out, acl...)
+		*out = jute.Append(*out, (*jute.ACLs)(&acl))
 		out.stat(stat)
 		return err
 	case opSetWatches:
@@ -245,18 +246,11 @@ func (r *reader) bytes() []byte {
 
 func (r *reader) text() string { return string(r.bytes()) }
 
-// acl reads an ACL and returns it as it was sent.
-func (r *reader) acl() []byte {
-	whole := r.rest
-	for range r.int32() {
-		r.int32() // permissions
-		r.text()  // scheme
-		r.text()  // id
-		if r.failed {
-			return nil
-		}
-	}
-	return append([]byte{}, whole[:len(whole)-len(r.rest)]...)
+func (r *reader) acl() []jute.ACL {
+	var acl jute.ACLs
+	rest, err := jute.Decode(r.rest, &acl)
+	r.rest, r.failed = rest, r.failed || err != nil
+	return acl
 }
 
 // writer collects the fields of a response.

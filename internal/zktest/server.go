@@ -1,5 +1,5 @@
 // Package zktest is a ZooKeeper server that runs inside the test process. It serves the data model
-// of internal/zktree to the clients of this code base, so that tests of single packages need no JVM.
+// of zkserver/tree to the clients of this code base, so that tests of single packages need no JVM.
 // What depends on a real server, such as quorums and restarts, is tested with a real one.
 package zktest
 
@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/monedula/monedula/internal/zktree"
+	zktree "github.com/monedula/monedula/zkserver/tree"
 )
 
 // Server is a running server.

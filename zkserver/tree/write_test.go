@@ -1,9 +1,17 @@
-package zktree
+package tree
 
 import (
 	"reflect"
+	"slices"
 	"testing"
+
+	"github.com/monedula/monedula/zkserver/jute"
 )
+
+// aclOf returns an ACL for one user.
+func aclOf(user string) []jute.ACL {
+	return []jute.ACL{{Perms: PermAll, ID: jute.ID{Scheme: "digest", ID: user + ":secret"}}}
+}
 
 // A failed multi changes nothing but the zxid, and its results only show which operation failed.
 func TestAFailedMultiChangesNothing(t *testing.T) {
@@ -15,12 +23,12 @@ func TestAFailedMultiChangesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	do(Create{Path: "/a", Data: []byte("1"), ACL: []byte("acl")})
+	do(Create{Path: "/a", Data: []byte("1"), ACL: aclOf("acl")})
 	do(Create{Path: "/a/b"})
 	do(Create{Path: "/e", Ephemeral: true})
 	type seen struct {
 		data []byte
-		acl  []byte
+		acl  []jute.ACL
 		stat Stat
 	}
 	look := func() map[string]seen {
@@ -37,7 +45,7 @@ func TestAFailedMultiChangesNothing(t *testing.T) {
 	}
 	before, zxid := look(), tr.Zxid()
 	results, fired, err := tr.Multi(s, 2,
-		Set{Path: "/a", Data: []byte("2"), Version: 0}, SetACL{Path: "/a", ACL: []byte("x"), Version: AnyVersion},
+		Set{Path: "/a", Data: []byte("2"), Version: 0}, SetACL{Path: "/a", ACL: aclOf("x"), Version: AnyVersion},
 		Create{Path: "/a/s-", Sequential: true}, Create{Path: "/n", Ephemeral: true}, Delete{Path: "/a/b", Version: 0}, Delete{Path: "/e", Version: AnyVersion},
 		Check{Path: "/a", Version: 7}, Set{Path: "/a", Version: AnyVersion})
 	want := []Result{{}, {}, {}, {}, {}, {}, {Code: BadVersion}, {Code: RuntimeInconsistency}}
@@ -92,12 +100,12 @@ func TestWritesAreRefused(t *testing.T) {
 func TestAnACLIsReplaced(t *testing.T) {
 	tr := New()
 	s := tr.Open(0, 6000)
-	for _, op := range []Op{Create{Path: "/a", ACL: []byte("old")}, SetACL{Path: "/a", ACL: []byte("new"), Version: 0}} {
+	for _, op := range []Op{Create{Path: "/a", ACL: aclOf("old")}, SetACL{Path: "/a", ACL: aclOf("new"), Version: 0}} {
 		if _, _, err := tr.Do(s, 0, op); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if acl, stat, err := tr.ACL(s, "/a"); string(acl) != "new" || stat.Aversion != 1 || stat.Version != 0 || err != nil {
-		t.Errorf("%q, %+v, %v", acl, stat, err)
+	if acl, stat, err := tr.ACL(s, "/a"); !slices.Equal(acl, aclOf("new")) || stat.Aversion != 1 || stat.Version != 0 || err != nil {
+		t.Errorf("%v, %+v, %v", acl, stat, err)
 	}
 }

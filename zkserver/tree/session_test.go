@@ -1,4 +1,4 @@
-package zktree
+package tree
 
 import (
 	"errors"

@@ -1,4 +1,4 @@
-package zktree
+package tree
 
 import (
 	"errors"
@@ -37,7 +37,7 @@ func TestTheTreeAnswersAsARealZooKeeperDoes(t *testing.T) {
 		for len(h.clients) < 3 {
 			h.open()
 		}
-		h.write(h.clients[0], Create{Path: h.root, ACL: []byte("all")})
+		h.write(h.clients[0], Create{Path: h.root, ACL: OpenACL})
 		for range steps {
 			h.step()
 			if t.Failed() {
@@ -62,7 +62,7 @@ func (h *history) edgeCases() {
 		h.multiOf(c, Delete{Path: path, Version: AnyVersion})
 	}
 	both := h.root + "/both"
-	h.write(c, Create{Path: both, ACL: []byte("all")})
+	h.write(c, Create{Path: both, ACL: OpenACL})
 	for _, watcher := range h.clients {
 		h.watch(watcher, both)
 	}
@@ -304,13 +304,13 @@ func (h *history) bytes() []byte {
 func (h *history) op() Op {
 	switch n := h.random.IntN(10); {
 	case n < 5:
-		return Create{Path: h.newPath(), Data: h.bytes(), ACL: []byte("all"), Ephemeral: h.random.IntN(3) == 0, Sequential: h.random.IntN(4) == 0}
+		return Create{Path: h.newPath(), Data: h.bytes(), ACL: OpenACL, Ephemeral: h.random.IntN(3) == 0, Sequential: h.random.IntN(4) == 0}
 	case n < 7:
 		return Delete{Path: h.path(), Version: h.version()}
 	case n < 9:
 		return Set{Path: h.path(), Data: h.bytes(), Version: h.version()}
 	default:
-		return SetACL{Path: h.path(), ACL: []byte("all"), Version: h.version()}
+		return SetACL{Path: h.path(), ACL: OpenACL, Version: h.version()}
 	}
 }
 
@@ -545,7 +545,7 @@ func TestWatchesEndWithTheirSession(t *testing.T) {
 	if err != nil || len(fired) > 0 {
 		t.Errorf("fired: %v, %v", fired, err)
 	}
-	if len(tr.data)+len(tr.child) > 0 {
+	if tr.WatchCount() > 0 {
 		t.Errorf("remaining watches: %v, %v", tr.data, tr.child)
 	}
 }

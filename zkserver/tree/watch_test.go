@@ -1,4 +1,4 @@
-package zktree
+package tree
 
 import (
 	"slices"
@@ -72,7 +72,7 @@ func TestReadingWithoutAWatchSetsNone(t *testing.T) {
 	_, exists := tr.Exists(s, "/a", false)
 	_, absent := tr.Exists(s, "/n", false)
 	_, _, children := tr.Children(s, "/", false)
-	if get != nil || exists != nil || absent != NoNode || children != nil || len(tr.data)+len(tr.child) != 0 {
+	if get != nil || exists != nil || absent != NoNode || children != nil || tr.WatchCount() != 0 {
 		t.Errorf("%v %v %v %v: %v %v", get, exists, absent, children, tr.data, tr.child)
 	}
 }
@@ -89,7 +89,7 @@ func TestReadsOfAMissingNodeReturnNoNode(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	if _, _, found := tr.Peek("/n"); found || len(tr.data)+len(tr.child) != 0 {
+	if _, _, found := tr.Peek("/n"); found || tr.WatchCount() != 0 {
 		t.Errorf("found %t, watches %v %v", found, tr.data, tr.child)
 	}
 }
