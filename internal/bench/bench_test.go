@@ -45,6 +45,8 @@ func TestTheTableShowsMediansSpreadRatioAndMissedGoals(t *testing.T) {
 	fill(r.metric("tool", "ms", goal{below: 50}), []float64{49.9, 12, 3}, nil)
 	fill(r.metric("slow tool", "ms", goal{below: 50}), []float64{50}, nil)
 	fill(r.metric("rate", "MB/s", goal{}), []float64{0.5}, []float64{1})
+	fill(r.metric("speed", "1/s", goal{atLeast: 2}), []float64{30}, []float64{15})
+	fill(r.metric("low speed", "1/s", goal{atLeast: 2}), []float64{20}, []float64{11})
 	r.note("one")
 	r.note("one")
 	var b bytes.Buffer
@@ -56,6 +58,8 @@ func TestTheTableShowsMediansSpreadRatioAndMissedGoals(t *testing.T) {
 | tool        | ms   | 12.0 (3.00-49.9) | -                | -     | < 50         | yes     |
 | slow tool   | ms   | 50.0             | -                | -     | < 50         | MISSED  |
 | rate        | MB/s | 0.500            | 1.00             | 0.500 | -            | -       |
+| speed       | 1/s  | 30.0             | 15.0             | 2.000 | ratio >= 2   | yes     |
+| low speed   | 1/s  | 20.0             | 11.0             | 1.818 | ratio >= 2   | MISSED  |
 
 - one
 `

@@ -8,7 +8,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/zkstore"
@@ -148,23 +147,8 @@ func (c *cluster) settle(ctx context.Context, topic string, partitions int) erro
 
 // keepDeleted makes the brokers keep deleted logs on disk for longer than any run.
 func (c *cluster) keepDeleted(ctx context.Context) error {
-	client, err := newClient(c.brokers[0])
-	if err != nil {
-		return err
-	}
-	defer client.Close()
 	delay := strconv.FormatInt((24 * time.Hour).Milliseconds(), 10)
-	change := kmsg.NewIncrementalAlterConfigsRequestResourceConfig()
-	change.Name, change.Value = "log.segment.delete.delay.ms", &delay
-	all := kmsg.NewIncrementalAlterConfigsRequestResource()
-	all.ResourceType, all.Configs = kmsg.ConfigResourceTypeBroker, append(all.Configs, change)
-	request := kmsg.NewPtrIncrementalAlterConfigsRequest()
-	request.Resources = append(request.Resources, all)
-	response, err := request.RequestWith(ctx, client)
-	if err != nil {
-		return err
-	}
-	return kerr.ErrorForCode(response.Resources[0].ErrorCode)
+	return configured{kind: kmsg.ConfigResourceTypeBroker}.set(ctx, c.brokers[0], "log.segment.delete.delay.ms", delay)
 }
 
 // controller returns the broker that is the controller.

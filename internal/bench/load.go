@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -29,9 +31,9 @@ func newClient(br *broker, options ...kgo.Opt) (*kgo.Client, error) {
 	return kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(br.address()), kgo.MetadataMinAge(50 * time.Millisecond)}, options...)...)
 }
 
-// createTopic creates a topic with default configuration. With one replica it waits until all
-// partitions accept writes.
-func createTopic(ctx context.Context, br *broker, topic string, partitions int) error {
+// createTopic creates a topic, with configs of the form "name=value". With one replica it waits until
+// all partitions accept writes.
+func createTopic(ctx context.Context, br *broker, topic string, partitions int, configs ...string) error {
 	client, err := newClient(br)
 	if err != nil {
 		return err
@@ -41,6 +43,10 @@ func createTopic(ctx context.Context, br *broker, topic string, partitions int) 
 	request.TimeoutMillis = 120_000
 	wanted := kmsg.NewCreateTopicsRequestTopic()
 	wanted.Topic, wanted.NumPartitions, wanted.ReplicationFactor = topic, int32(partitions), br.replicas
+	for _, c := range configs {
+		name, value, _ := strings.Cut(c, "=")
+		wanted.Configs = append(wanted.Configs, kmsg.CreateTopicsRequestTopicConfig{Name: name, Value: &value})
+	}
 	request.Topics = append(request.Topics, wanted)
 	response, err := request.RequestWith(ctx, client)
 	if err != nil {
@@ -55,6 +61,37 @@ func createTopic(ctx context.Context, br *broker, topic string, partitions int) 
 		return nil
 	}
 	return produceOnce(ctx, br.address(), topic, partitions)
+}
+
+// alterTopic sets a config of a topic.
+func alterTopic(ctx context.Context, br *broker, topic, name, value string) error {
+	return configured{kmsg.ConfigResourceTypeTopic, topic}.set(ctx, br, name, value)
+}
+
+// configured is a resource with dynamic configs. The one of all brokers has no name.
+type configured struct {
+	kind kmsg.ConfigResourceType
+	name string
+}
+
+// set sets a dynamic config.
+func (c configured) set(ctx context.Context, br *broker, key, value string) error {
+	client, err := newClient(br)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	change := kmsg.NewIncrementalAlterConfigsRequestResourceConfig()
+	change.Name, change.Value = key, &value
+	changed := kmsg.NewIncrementalAlterConfigsRequestResource()
+	changed.ResourceType, changed.ResourceName, changed.Configs = c.kind, c.name, append(changed.Configs, change)
+	request := kmsg.NewPtrIncrementalAlterConfigsRequest()
+	request.Resources = append(request.Resources, changed)
+	response, err := request.RequestWith(ctx, client)
+	if err != nil {
+		return err
+	}
+	return kerr.ErrorForCode(response.Resources[0].ErrorCode)
 }
 
 // deleteTopic deletes a topic to free its disk space.

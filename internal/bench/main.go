@@ -43,6 +43,10 @@ var measurements = []measurement{
 	{"group-rebalance", measureRebalance},
 	{"group-commits", measureCommits},
 	{"group-memory", measureGroupMemory},
+	{"transactions", measureTransactions},
+	{"streams", measureStreams},
+	{"transaction-load", measureTxnLoad},
+	{"cleaner", measureCleaner},
 	{"recovery", measureRecovery},
 	{"cluster-load", measureClusterLoad},
 	{"cluster-latency", measureClusterLatency},
@@ -76,30 +80,37 @@ type sizes struct {
 	commits       time.Duration // length of a round of offset commits
 	groups        int           // on a broker while its memory is read
 	loadedCommits int           // in the partition of the offsets topic that is loaded
+
+	transactions time.Duration // length of a round of transactions
+	cleanBytes   int64         // of a log to compact
+	loadedIDs    int           // in the partition of the transaction topic that is loaded
+	streamsPairs int           // pairs of inputs of the Streams application in a round
 }
 
 // clusterBytes returns how many bytes a round writes to a cluster.
 func (z sizes) clusterBytes(s shape) int64 { return s.bytes / z.clusterPart }
 
 func fullSizes() sizes {
-	return sizes{limit: 90 * time.Minute, rounds: 5, session: 6 * time.Second, idle: 5 * time.Second, warmUp: 30 * time.Second,
+	return sizes{limit: 120 * time.Minute, rounds: 5, session: 6 * time.Second, idle: 5 * time.Second, warmUp: 30 * time.Second,
 		largeBytes: 1 << 30, smallBytes: 256 << 20, fetchBytes: 2 << 30, latency: 15 * time.Second, recoveryBytes: 5e9, toolRepeats: 4,
 		clusterPart: 4, partitions: 2000, manyPartitions: 10_000,
-		commits: 10 * time.Second, groups: 10_000, loadedCommits: 1_000_000}
+		commits: 10 * time.Second, groups: 10_000, loadedCommits: 1_000_000,
+		transactions: 10 * time.Second, cleanBytes: 512 << 20, loadedIDs: 1_000_000, streamsPairs: 100_000}
 }
 
 func quickSizes() sizes {
-	return sizes{limit: 15 * time.Minute, rounds: 2, session: 4 * time.Second, idle: 2 * time.Second, warmUp: 15 * time.Second,
+	return sizes{limit: 20 * time.Minute, rounds: 2, session: 4 * time.Second, idle: 2 * time.Second, warmUp: 15 * time.Second,
 		largeBytes: 128 << 20, smallBytes: 32 << 20, fetchBytes: 128 << 20, latency: 3 * time.Second, recoveryBytes: 3e8, toolRepeats: 10,
 		clusterPart: 1, partitions: 300, manyPartitions: 1000,
-		commits: 3 * time.Second, groups: 2000, loadedCommits: 100_000}
+		commits: 3 * time.Second, groups: 2000, loadedCommits: 100_000,
+		transactions: 2 * time.Second, cleanBytes: 64 << 20, loadedIDs: 100_000, streamsPairs: 5000}
 }
 
 func main() { os.Exit(run(os.Args[1:])) }
 
 func run(args []string) int {
 	flags := flag.NewFlagSet("bench", flag.ExitOnError)
-	quick := flags.Bool("quick", os.Getenv("BENCH_QUICK") == "1", "small sizes and two rounds, in under 15 minutes (also BENCH_QUICK=1)")
+	quick := flags.Bool("quick", os.Getenv("BENCH_QUICK") == "1", "small sizes and two rounds, in under 20 minutes (also BENCH_QUICK=1)")
 	partitions := flags.Int("partitions", 0, "`number` of partitions of the topics that are created, deleted and fail over (default 2000, quick 300)")
 	warmUp := flags.Duration("warm-up", 0, "how long to load a warm broker before it is measured (default 30s, quick 15s)")
 	rounds := flags.Int("rounds", 0, "`number` of turns of each side (default 5, quick 2)")

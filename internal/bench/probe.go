@@ -72,7 +72,12 @@ func probeConnection(ctx context.Context, address, topic string, partitions int)
 
 // exchange sends a request of a version without tagged fields and reads the response.
 func exchange(conn net.Conn, request kmsg.Request, response kmsg.Response) error {
-	if err := conn.SetDeadline(time.Now().Add(2 * probePatience)); err != nil {
+	return exchangeWithin(2*probePatience, conn, request, response)
+}
+
+// exchangeWithin does the same with another limit for the whole exchange.
+func exchangeWithin(limit time.Duration, conn net.Conn, request kmsg.Request, response kmsg.Response) error {
+	if err := conn.SetDeadline(time.Now().Add(limit)); err != nil {
 		return err
 	}
 	frame := kmsg.NewRequestFormatter(kmsg.FormatterClientID("bench-probe")).AppendRequest(nil, request, 1)

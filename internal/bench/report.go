@@ -11,8 +11,9 @@ import (
 // goal is the value that a figure should reach; the zero value means none. A missed goal is marked
 // in the table and is not a failure.
 type goal struct {
-	ratio float64 // our median at most this many times the original's
-	below float64 // our median below this, in the metric's unit
+	ratio   float64 // our median at most this many times the original's
+	atLeast float64 // our median at least this many times the original's
+	below   float64 // our median below this, in the metric's unit
 }
 
 // metric is a row of the table: the same figure of both brokers, one sample per round.
@@ -113,6 +114,8 @@ func (g goal) String() string {
 	switch {
 	case g.ratio > 0:
 		return fmt.Sprintf("ratio <= %.3g", g.ratio)
+	case g.atLeast > 0:
+		return fmt.Sprintf("ratio >= %.3g", g.atLeast)
 	case g.below > 0:
 		return fmt.Sprintf("< %.3g", g.below)
 	}
@@ -126,6 +129,8 @@ func verdict(g goal, ours, original []float64) string {
 	switch {
 	case g.ratio > 0 && len(ours) > 0 && len(original) > 0:
 		reached = median(ours) <= g.ratio*median(original)
+	case g.atLeast > 0 && len(ours) > 0 && len(original) > 0:
+		reached = median(ours) >= g.atLeast*median(original)
 	case g.below > 0 && len(ours) > 0:
 		reached = median(ours) < g.below
 	default:
