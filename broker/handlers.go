@@ -42,7 +42,6 @@ func (b *Broker) handlers() *api.Registry {
 	r.Register(
 		api.AlterReplicaLogDirs(b.replicas),
 		api.DescribeLogDirs(b.replicas),
-		api.WriteTxnMarkers(b.replicas, b.groups, b.dynamic),
 	)
 	b.registerCoordination(r, auto)
 	r.Register( // between brokers
@@ -76,12 +75,18 @@ func (b *Broker) registerCoordination(r *api.Registry, auto *api.AutoTopics) {
 		api.OffsetCommit(b.groups, b.store, b.cache, b.dynamic),
 		api.OffsetFetch(b.groups, b.store, b.cache),
 		api.OffsetDelete(b.groups, b.cache),
+	)...)
+	since0110 := func(h ...api.Handler) []api.Handler { return api.Since("0.11.0-IV0", b.cfg.IBP(), h...) }
+	r.Register(since0110(api.Informed(b.cache, // transactions
 		api.TxnOffsetCommit(b.groups, b.cache),
 		api.AddPartitionsToTxn(b.transactions, b.cache),
-	)...)
-	r.Register( // transactions
+	)...)...)
+	r.Register(since0110(
 		api.AddOffsetsToTxn(b.transactions, b.groups.PartitionFor),
 		api.EndTxn(b.transactions),
+		api.WriteTxnMarkers(b.replicas, b.groups, b.dynamic),
+	)...)
+	r.Register(
 		api.DescribeTransactions(b.transactions),
 		api.ListTransactions(b.transactions),
 	)
