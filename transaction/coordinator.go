@@ -34,6 +34,7 @@ type Config struct {
 type Coordinator struct {
 	opts           Options
 	topic          coordinator.Topic
+	metadata       *metadata.Cache
 	nextProducerID func(context.Context) (int64, error)
 	logs           [MarkerLine + 1]logOfSource
 
@@ -68,7 +69,7 @@ var _ replication.LeadershipListener = (*Coordinator)(nil)
 // NewCoordinator returns a coordinator without transactional ids. It refuses requests until Start is
 // called.
 func NewCoordinator(cfg Config) *Coordinator {
-	c := &Coordinator{opts: cfg.Options, topic: cfg.Topic, nextProducerID: cfg.NextProducerID, timers: coordinator.NewTimers[*entry]()}
+	c := &Coordinator{opts: cfg.Options, topic: cfg.Topic, metadata: cfg.Metadata, nextProducerID: cfg.NextProducerID, timers: coordinator.NewTimers[*entry]()}
 	c.slots.New = func() any { return make(chan Result, 1) }
 	for source, name := range map[Source][2]string{
 		CoordinatorLine:  {"TransactionCoordinator", "[TransactionCoordinator id=%d] "},

@@ -15,6 +15,8 @@ import (
 
 	"github.com/monedula/monedula/internal/golden"
 	"github.com/monedula/monedula/internal/topictest"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
@@ -535,6 +537,39 @@ func TestOnlyPartitionsOfTheTransactionLogAreLed(t *testing.T) {
 		f.init("x")
 		f.c.BecameLeader(TopicPartition{Topic: metadata.TransactionStateTopic}, 0) // an old epoch
 		f.expect("x", f.state("x"), "Empty")
+	})
+}
+
+// Once the topic has more partitions than when the broker started, brokers disagree about the
+// partition of an id, so nothing is loaded.
+func TestNothingIsLoadedOnceTheLogHasMorePartitions(t *testing.T) {
+	inCluster(t, func(f *fakeCluster) {
+		f.begin("x", 0)
+		grow := func(partitions int32) {
+			req := kmsg.NewPtrUpdateMetadataRequest()
+			req.Version = 7
+			topic := kmsg.NewUpdateMetadataRequestTopicState()
+			topic.Topic = metadata.TransactionStateTopic
+			for p := range partitions {
+				s := kmsg.NewUpdateMetadataRequestTopicPartition()
+				s.Partition = p
+				topic.PartitionStates = append(topic.PartitionStates, s)
+			}
+			req.TopicStates = append(req.TopicStates, topic)
+			f.cache.Apply(req)
+		}
+		grow(1)
+		f.resign()
+		f.lead()
+		f.expect("x, with as many partitions", f.state("x"), "Ongoing")
+		grow(2)
+		f.expect("x, still led", f.state("x"), "Ongoing")
+		f.resign()
+		f.lead()
+		f.expect("x, with one more partition", f.state("x"), "NOT_COORDINATOR")
+		if !strings.Contains(f.lines.String(), "Transaction topic number of partitions has changed from 1 to 2") {
+			t.Errorf("the log does not give the reason:\n%s", f.lines)
+		}
 	})
 }
 

@@ -13,15 +13,34 @@ import (
 // BecameLeader starts loading the transactional ids of a partition that this broker leads now. Until
 // they are loaded, requests for them are answered with COORDINATOR_LOAD_IN_PROGRESS. Ids that were
 // loaded in an earlier epoch are dropped first, because their records have that epoch.
+//
+// Nothing is loaded if the topic has got more partitions since this broker started: brokers that have
+// started later look for the ids in other partitions.
 func (c *Coordinator) BecameLeader(id TopicPartition, epoch metadata.LeaderEpoch) {
 	if !c.rt.Has(id) {
 		return
 	}
 	c.logf(Info, CoordinatorLine, "Elected as the txn coordinator for partition %d at epoch %d", id.Partition, epoch)
 	c.unload(id.Partition, epoch)
+	if n := c.partitionsNow(); n > c.opts.Partitions {
+		c.logf(Failure, StateManagerLine, "Not loading transaction metadata from %s: Transaction topic number of partitions has changed from %d to %d; restart this broker",
+			id, c.opts.Partitions, n)
+		return
+	}
 	if outcome, known := c.rt.Elect(id.Partition, epoch); outcome == coordinator.Outdated {
 		c.logf(Info, StateManagerLine, "Not loading transaction metadata from %s at epoch %d since current epoch is %d", id, epoch, known)
 	}
+}
+
+// partitionsNow returns the number of partitions of __transaction_state that the metadata shows. It is
+// smaller than the actual number while some of them have never had a leader.
+func (c *Coordinator) partitionsNow() (n int32) {
+	if t := c.metadata.Snapshot().Topics[metadata.TransactionStateTopic]; t != nil {
+		for index := range t.Partitions {
+			n = max(n, index+1)
+		}
+	}
+	return n
 }
 
 // Resigned drops the transactional ids of a partition that this broker no longer leads. An epoch
