@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -24,7 +25,23 @@ type Lane struct {
 	mu     sync.Mutex // guards the fields below
 	conns  map[net.Conn]bool
 	closed bool
-	cut    chan struct{} // while the lane is cut; closed when it is no longer
+	held   [2]*hold // of each Way; nil: nothing is held
+	lost   []int16  // keys of the requests whose answers are lost
+}
+
+// Way is a direction through a Lane.
+type Way int
+
+// The directions: requests pass from clients to the Node, answers pass back.
+const (
+	Requests Way = iota
+	Answers
+)
+
+// hold makes the data of some clients wait.
+type hold struct {
+	of   func(clientID string) bool
+	over chan struct{} // closed when the hold ends
 }
 
 // NewLane listens on one port of the Node and forwards to another one until the test ends.
@@ -68,25 +85,53 @@ func (l *Lane) Forward(port int) {
 // Cut stops or resumes forwarding. As on a cut link, what was sent before and during the cut arrives
 // late, after the sender may have given up, and connections stay open.
 func (l *Lane) Cut(on bool) {
+	var of func(string) bool
+	if on {
+		of = func(string) bool { return true }
+	}
+	l.Hold(Requests, of)
+	l.Hold(Answers, of)
+}
+
+// Hold is like Cut for one direction and for the connections of some clients of Kafka's protocol: of
+// is given the client id of a connection's first request. If of is nil, the direction is resumed.
+func (l *Lane) Hold(way Way, of func(clientID string) bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	switch {
-	case on && l.cut == nil:
-		l.cut = make(chan struct{})
-	case !on && l.cut != nil:
-		close(l.cut)
-		l.cut = nil
+	if former := l.held[way]; former != nil {
+		close(former.over)
+	}
+	if l.held[way] = nil; of != nil {
+		l.held[way] = &hold{of, make(chan struct{})}
 	}
 }
 
-// awaitLink waits while the lane is cut.
-func (l *Lane) awaitLink() {
-	l.mu.Lock()
-	cut := l.cut
-	l.mu.Unlock()
-	if cut != nil {
-		<-cut
+// awaitLink waits while the data of a client is held.
+func (l *Lane) awaitLink(way Way, clientID string) {
+	for {
+		l.mu.Lock()
+		h := l.held[way]
+		l.mu.Unlock()
+		if h == nil || !h.of(clientID) {
+			return
+		}
+		<-h.over
 	}
+}
+
+// LoseAnswers loses all answers to requests with the given keys of Kafka's protocol, after they were
+// handled. As every loss, it closes the connection. Without keys no more answers are lost.
+func (l *Lane) LoseAnswers(keys ...int16) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lost = keys
+}
+
+// loses reports whether the answers to requests with the key are lost.
+func (l *Lane) loses(key int16) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Contains(l.lost, key)
 }
 
 // Impair delays each piece of data by up to delayMax and loses the given share of pieces, from 0 to
@@ -118,27 +163,35 @@ func (l *Lane) serve(in net.Conn) {
 	}
 	defer l.remove(in, out)
 	var both sync.WaitGroup
-	both.Go(func() { l.forward(in, out) })
-	both.Go(func() { l.forward(out, in) })
+	var calls calls
+	both.Go(func() { l.forward(Requests, &calls, in, out) })
+	both.Go(func() { l.forward(Answers, &calls, out, in) })
 	both.Wait()
 }
 
-// forward copies data from one connection to the other until either is closed.
-func (l *Lane) forward(from, to net.Conn) {
+// forward copies data from one connection to the other until either is closed or data is lost.
+func (l *Lane) forward(way Way, calls *calls, from, to net.Conn) {
 	defer from.Close()
 	defer to.Close()
+	var stream frames
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buf)
 		if n > 0 {
+			lost := false
+			if way == Requests {
+				stream.scan(buf[:n], requestHead, calls.begin)
+			} else {
+				n, lost = stream.scan(buf[:n], answerHead, func(head []byte) bool { return !l.loses(calls.end(head)) })
+			}
 			if most := l.delayMax.Load(); most > 0 {
 				<-time.After(time.Duration(rand.Int64N(most)))
 			}
 			if rand.Int64N(1e6) < l.loss.Load() {
 				return
 			}
-			l.awaitLink()
-			if _, err := to.Write(buf[:n]); err != nil {
+			l.awaitLink(way, calls.clientID())
+			if _, err := to.Write(buf[:n]); err != nil || lost {
 				return
 			}
 		}
