@@ -15,8 +15,8 @@ import (
 var ErrNoLog = errors.New("coordinator: the broker does not lead the partition")
 
 // Load makes the entries of one partition from its records. Its methods are called by one goroutine,
-// in the order in which they are listed. If the leadership is lost meanwhile, the remaining ones are
-// not called.
+// in the order in which they are listed. If the leadership is lost or Stop is called meanwhile, the
+// remaining ones are not called.
 type Load[E any] interface {
 	// Apply applies a batch. It must not keep the batch's memory.
 	Apply(b record.Batch)
@@ -121,7 +121,8 @@ func (r *Runtime[E]) AwaitLoaded(index int32) bool {
 	}
 }
 
-// load reads the partition and publishes its entries, unless the leadership is lost in the meantime.
+// load reads the partition and publishes its entries, unless the leadership is lost or Stop is called
+// in the meantime: the log may not have been read to its end, so the entries may be outdated.
 // ticket is the partition's loadDone channel for this load: if it has been replaced, the load is
 // obsolete.
 func (r *Runtime[E]) load(index int32, ticket chan struct{}, l Load[E], began time.Time) {
@@ -129,15 +130,11 @@ func (r *Runtime[E]) load(index int32, ticket chan struct{}, l Load[E], began ti
 	defer func() { <-r.loads }()
 	waited := time.Since(began)
 	p := &r.partitions[index]
+	current := func() bool { return p.loadDone == ticket && !r.ended() } // the caller must hold p.mu
 	wanted := func() bool {
-		select {
-		case <-r.done:
-			return false
-		default:
-		}
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		return p.loadDone == ticket
+		return current()
 	}
 	err := ErrNoLog
 	if log := r.cfg.Topic.Log(index); log != nil {
@@ -149,7 +146,7 @@ func (r *Runtime[E]) load(index int32, ticket chan struct{}, l Load[E], began ti
 		loaded = append(loaded, e)
 	}
 	p.mu.Lock()
-	if p.loadDone != ticket {
+	if !current() {
 		p.mu.Unlock()
 		return
 	}

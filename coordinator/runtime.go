@@ -95,6 +95,16 @@ func (r *Runtime[E]) Stop() {
 // Done returns a channel that Stop closes.
 func (r *Runtime[E]) Done() <-chan struct{} { return r.done }
 
+// ended reports whether Stop has been called.
+func (r *Runtime[E]) ended() bool {
+	select {
+	case <-r.done:
+		return true
+	default:
+		return false
+	}
+}
+
 // Go runs work in a goroutine for which Stop waits. It does nothing and returns false once Stop has
 // been called.
 func (r *Runtime[E]) Go(work func()) bool {

@@ -228,6 +228,28 @@ func TestAnInterruptedLoadPublishesNothing(t *testing.T) {
 	})
 }
 
+// A load that Stop interrupts publishes nothing: what it has read so far is outdated, and a
+// transaction coordinator would append to the log what follows from it.
+func TestALoadThatIsStoppedPublishesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		topic := topictest.New()
+		write(t, topic, 0, "k", "outdated")
+		write(t, topic, 0, "k", "latest")
+		rt, calls := newRuntime(topic, func(c *coordinator.Config[item]) { c.LoadBuffer = 1 })
+		topic.Reading = make(chan struct{})
+		rt.Elect(0, 1)
+		synctest.Wait()
+		go func() {
+			<-rt.Done()
+			close(topic.Reading)
+		}()
+		rt.Stop()
+		if got := calls.take(); strings.Contains(got, "publish") {
+			t.Errorf("calls: %s", got)
+		}
+	})
+}
+
 // The newer epoch counts at the end of the load.
 func TestAnotherElectionKeepsTheLoad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

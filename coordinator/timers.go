@@ -10,8 +10,9 @@ import (
 // each entry. A deadline that is postponed costs nothing: the entry is called at the old deadline and
 // then sets the new one. Create it with NewTimers.
 type Timers[E Alarmed] struct {
-	began   time.Time  // the times in the heap are relative to it
-	mu      sync.Mutex // a leaf; guards heap
+	began   time.Time        // the times in the heap are relative to it
+	wall    func() time.Time // the wall clock, which may be set while the program runs
+	mu      sync.Mutex       // a leaf; guards heap
 	heap    timerHeap[E]
 	changed chan struct{} // one slot: the first deadline has changed
 }
@@ -39,13 +40,14 @@ func (a *Alarm) Fired() { a.set = noAlarm }
 
 // NewTimers returns timers without entries.
 func NewTimers[E Alarmed]() *Timers[E] {
-	return &Timers[E]{began: time.Now(), changed: make(chan struct{}, 1)}
+	return &Timers[E]{began: time.Now(), wall: time.Now, changed: make(chan struct{}, 1)}
 }
 
-// Arm makes sure that the entry is called at the deadline or earlier. The caller must hold the
-// entry's lock.
+// Arm makes sure that the entry is called at the deadline or earlier. The deadline may be a time of the
+// wall clock, without a monotonic reading: it is due after the time that is left now, even if the
+// clock was set since the timers were made. The caller must hold the entry's lock.
 func (t *Timers[E]) Arm(e E, deadline time.Time) {
-	at := max(deadline.Sub(t.began), noAlarm+1)
+	at := max(time.Since(t.began)+deadline.Sub(t.wall()), noAlarm+1)
 	a := e.alarm()
 	if a.set != noAlarm && at >= a.set {
 		return

@@ -48,3 +48,17 @@ func TestAnEntryIsCalledAtItsEarliestDeadline(t *testing.T) {
 		}
 	})
 }
+
+// A deadline of the wall clock is due when that time is left, also after the clock was set.
+func TestADeadlineIsDueInTimeAfterTheClockWasSet(t *testing.T) {
+	for _, step := range []time.Duration{time.Hour, -time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			all, a := NewTimers[*Alarm](), &Alarm{}
+			all.wall = func() time.Time { return time.Now().Round(0).Add(step) }
+			all.Arm(a, time.UnixMilli(all.wall().Add(time.Minute).UnixMilli()))
+			if wait := all.Due(func(*Alarm) { t.Error("called at once") }); wait != time.Minute {
+				t.Errorf("the clock was set by %v: the deadline in a minute is due in %v", step, wait)
+			}
+		})
+	}
+}
