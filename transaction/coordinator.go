@@ -139,9 +139,19 @@ func (c *Coordinator) carryOut(e *entry, effects *Effects) {
 	e.mu.Unlock()
 	c.deliver(e, effects)
 	if appended {
-		c.rt.AfterReplicated(e.partition(), written, time.Duration(tr.TimeoutMs())*time.Millisecond,
-			func(err error) { c.appended(e, tr, err) })
+		c.rt.AfterReplicated(e.partition(), written, c.patience(tr), func(err error) { c.appended(e, tr, err) })
 	}
+}
+
+// patience returns how long to wait until the record of a transition is replicated: for the timeout
+// of the transaction, as Kafka does, but at least request.timeout.ms if no request waits. A shorter
+// timeout would fail every attempt to end the transaction, which would then stay open.
+func (c *Coordinator) patience(tr *Transition) time.Duration {
+	timeout := time.Duration(tr.timeoutMs) * time.Millisecond
+	if tr.to == nil {
+		timeout = max(timeout, c.opts.RequestTimeout)
+	}
+	return timeout
 }
 
 // append appends the record of the effects. If that fails, it passes the error to the transaction at

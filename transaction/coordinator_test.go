@@ -280,6 +280,23 @@ func TestTransactionsTimeOut(t *testing.T) {
 	}
 }
 
+// What the coordinator stores of its own accord is not limited by a timeout of the transaction that is
+// shorter than the replication takes. The transaction would never end, and readers of its partitions
+// would wait for it.
+func TestATinyTimeoutDoesNotKeepATransactionOpen(t *testing.T) {
+	inCluster(t, func(f *fakeCluster) {
+		r := f.c.InitProducerID(context.Background(), "x", 1, nil)
+		p := ProducerIDAndEpoch{r.ProducerID, r.Epoch}
+		f.add("x", p, 1)
+		f.topic.Lock()
+		f.topic.Slow = 20 * time.Millisecond
+		f.topic.Unlock()
+		time.Sleep(10*time.Second + 50*time.Millisecond)
+		f.expect("after the next check", f.state("x"), "CompleteAbort")
+		f.expect("records", f.stored(), "x=Empty x=Ongoing x=PrepareAbort x=CompleteAbort")
+	})
+}
+
 // A transaction whose decision is being stored is not aborted by its timeout. If storing it fails,
 // the next check aborts it.
 func TestAPendingChangeDelaysTheTimeout(t *testing.T) {

@@ -38,10 +38,6 @@ type Transition struct {
 // Tombstone reports whether the record has no value.
 func (tr *Transition) Tombstone() bool { return tr.state == Dead }
 
-// TimeoutMs returns for how long Kafka waits for the record to be replicated: the timeout of the
-// transaction.
-func (tr *Transition) TimeoutMs() int32 { return tr.timeoutMs }
-
 // next returns a transition to the state that changes nothing else.
 func (t *Transaction) next(s State, now time.Time) *Transition {
 	return &Transition{state: s, producerID: t.producerID, lastProducerID: t.producerID, epoch: t.epoch, lastEpoch: t.lastEpoch,

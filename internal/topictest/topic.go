@@ -25,13 +25,22 @@ type Topic struct {
 	Refusal    error                   // returned by Verify
 	Replicated error                   // returned by AwaitReplicated
 	Hold       chan struct{}           // if not nil, AwaitReplicated waits until it is closed
+	Slow       time.Duration           // batches are replicated this long after they were appended
 	Reading    chan struct{}           // if not nil, reads wait until it is closed
 	Stalled    map[int32]chan struct{} // by partition: appends wait until it is closed
+
+	appended map[position]time.Time
+}
+
+// position is the end of a batch.
+type position struct {
+	partition int32
+	end       record.Offset
 }
 
 // New returns a topic with empty logs.
 func New() *Topic {
-	return &Topic{Logs: map[int32][]byte{}, Ends: map[int32]record.Offset{}}
+	return &Topic{Logs: map[int32][]byte{}, Ends: map[int32]record.Offset{}, appended: map[position]time.Time{}}
 }
 
 // Verify returns Refusal. It implements group.OffsetsTopic.
@@ -57,14 +66,22 @@ func (t *Topic) Append(partition int32, batch []byte, _ *storage.Verification, _
 	b.SetLastOffset(first + b.LastOffset() - b.BaseOffset())
 	t.Logs[partition] = append(t.Logs[partition], b...)
 	t.Ends[partition] = b.NextOffset()
+	t.appended[position{partition, b.NextOffset()}] = time.Now()
 	return replication.Written{First: first, End: b.NextOffset()}, nil
 }
 
 // AwaitReplicated implements coordinator.Topic.
-func (t *Topic) AwaitReplicated(_ int32, _ replication.Written, timeout time.Duration, done <-chan struct{}) error {
+func (t *Topic) AwaitReplicated(partition int32, w replication.Written, timeout time.Duration, done <-chan struct{}) error {
 	t.Lock()
 	hold, err := t.Hold, t.Replicated
+	slow := t.Slow
+	left := slow - time.Since(t.appended[position{partition, w.End}])
 	t.Unlock()
+	if slow > 0 && left > timeout {
+		time.Sleep(timeout)
+		return protocol.RequestTimedOut
+	}
+	time.Sleep(left)
 	if hold == nil {
 		if err == protocol.RequestTimedOut {
 			select {
