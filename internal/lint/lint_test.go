@@ -35,6 +35,7 @@ var allowed = map[string][]string{
 	"peerlink":        {},
 	"storage":         {"storage/clean"},
 	"zkstore":         {"zkstore/zkclient"},
+	"zkserver":        {"zkserver/jute", "zkserver/tree", "zkserver/txnlog"},
 	"zkserver/tree":   {"zkserver/jute"},
 	"zkserver/txnlog": {"zkserver/jute", "zkserver/tree"},
 	"network":         {},

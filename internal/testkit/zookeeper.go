@@ -64,9 +64,10 @@ func (z *Ensemble) Resume() { z.proc.Signal(syscall.SIGCONT) }
 func (z *Ensemble) Restart() error { return z.start() }
 
 // NewZooKeeper starts a ZooKeeper server for the test alone, which is killed when the test ends.
-func NewZooKeeper(t testing.TB) *Ensemble {
+// lines are added to its properties.
+func NewZooKeeper(t testing.TB, lines ...string) *Ensemble {
 	t.Helper()
-	z := &Ensemble{Port: FreePort(t), dir: t.TempDir()}
+	z := &Ensemble{Port: FreePort(t), dir: t.TempDir(), lines: strings.Join(lines, "\n") + "\n"}
 	if err := z.start(); err != nil {
 		t.Fatal(err)
 	}

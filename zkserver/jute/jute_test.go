@@ -22,7 +22,7 @@ func samples() []Record {
 		&ConnectResponse{TimeOut: 6000, SessionID: 9, Password: []byte{1, 2}, ReadOnly: true}, &RequestHeader{Xid: PingXid, Type: OpPing},
 		&ReplyHeader{Xid: EventXid, Zxid: math.MaxInt64, Err: -101}, &AuthPacket{Scheme: "digest", Auth: []byte("u:p")},
 		&create, &CreateTTLRequest{create, 5000}, &PathVersionRequest{"/a", -1}, &SetDataRequest{"/a", nil, 3}, &SetACLRequest{"/a", acl, 2},
-		&PathRequest{"/ä"}, &PathWatchRequest{"/a", true}, &PathNumberRequest{"/a", WatchesOfAnyKind}, &watches,
+		&PathRequest{"/ä"}, &PathWatchRequest{"/a", true}, &PathNumberRequest{"/a", WatchesOfAnyKind}, &ReconfigRequest{"a", "b", "c", 4}, &watches,
 		&SetWatches2{watches, []string{"/p"}, []string{"/r"}}, &stat, &WatcherEvent{4, 3, "/a"}, &Create2Response{"/a", stat},
 		&GetDataResponse{[]byte("data"), stat}, &PathsResponse{[]string{"a", "b"}}, &GetChildren2Response{[]string{}, stat},
 		&GetACLResponse{acl, stat}, &NumberResponse{12}, &WhoAmIResponse{[]ID{{"ip", "::1"}}}, &FileHeader{1, 2, 3}, &saved,

@@ -231,6 +231,20 @@ type PathNumberRequest struct {
 // Fields implements Record.
 func (r *PathNumberRequest) Fields(c *Codec) { c.String(&r.Path); c.Int(&r.Number) }
 
+// ReconfigRequest changes the members of an ensemble.
+type ReconfigRequest struct {
+	JoiningServers, LeavingServers, NewMembers string
+	CurConfigID                                int64
+}
+
+// Fields implements Record.
+func (r *ReconfigRequest) Fields(c *Codec) {
+	c.String(&r.JoiningServers)
+	c.String(&r.LeavingServers)
+	c.String(&r.NewMembers)
+	c.Long(&r.CurConfigID)
+}
+
 // SetWatches restores the watches of a client that has reconnected: OpSetWatches.
 type SetWatches struct {
 	RelativeZxid       int64 // the last change that the client has seen

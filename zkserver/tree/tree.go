@@ -80,6 +80,9 @@ type node struct {
 
 func (n *node) stat() Stat {
 	s := n.saved
+	if kindOf(s.EphemeralOwner) != ephemeral {
+		s.EphemeralOwner = 0
+	}
 	return Stat{Czxid: s.Czxid, Mzxid: s.Mzxid, Pzxid: s.Pzxid, Ctime: s.Ctime, Mtime: s.Mtime,
 		Version: s.Version, Cversion: 2*s.Cversion - int32(len(n.children)), Aversion: s.Aversion,
 		EphemeralOwner: s.EphemeralOwner, DataLength: int32(len(n.data)), NumChildren: int32(len(n.children))}
@@ -273,16 +276,18 @@ func (t *Tree) Peek(path string) (data []byte, stat Stat, exists bool) {
 	return n.data, n.stat(), true
 }
 
+// Count returns the number of nodes.
+func (t *Tree) Count() int { return len(t.nodes) }
+
 // Size is how large a tree is.
 type Size struct {
-	Nodes      int
 	DataBytes  int // of paths and data
 	Ephemerals int
 }
 
-// Size counts the nodes and the bytes of the tree.
+// Size counts the bytes and the ephemeral nodes of the tree.
 func (t *Tree) Size() Size {
-	size := Size{Nodes: len(t.nodes)}
+	var size Size
 	for path, n := range t.nodes {
 		size.DataBytes += len(path) + len(n.data)
 	}
