@@ -112,9 +112,12 @@ func (mv *move) step(buf *[]byte) (moveOutcome, error) {
 }
 
 // align truncates the future log to the part that it shares with the current log, and restarts it
-// if there is none.
+// if there is none. It fails if the future log is of a topic that was deleted and created again.
 func (mv *move) align(current, future *storage.Log) error {
 	if marked, keep := mv.takeMark(); marked {
+		if err := future.AssignTopicID(current.TopicID()); err != nil { // a crash may have lost the future log's
+			return err
+		}
 		if err := mv.truncate(current, future, keep); err != nil {
 			return err
 		}

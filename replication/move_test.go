@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/monedula/monedula/internal/javatext"
 	"github.com/monedula/monedula/internal/vfs"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
@@ -412,6 +414,51 @@ func TestPitfallReplication30_AMoveContinuesInTheNextEpochAndAfterARestart(t *te
 		t.Fatal(err)
 	}
 	b.moved(testDir)
+}
+
+// A broker may crash before it has written the topic id of a future log, or find one of a topic that
+// was deleted and created again.
+func TestAFutureLogHasTheTopicIDOfItsLog(t *testing.T) {
+	for stored, moves := range map[string]bool{javatext.UUID(testTopicID): true, "": true, javatext.UUID(TopicID{0xee}): false} {
+		b := twoDirs(t)
+		b.mustProduce(10)
+		b.holdMoves()
+		if err := b.AlterLogDir(partition0, otherDir); err != nil {
+			t.Fatal(err)
+		}
+		fs, file := b.fs, b.logs.FutureLog(partition0).Path()+"/partition.metadata"
+		b.stop()
+		if err := fs.Remove(file); err != nil {
+			t.Fatal(err)
+		}
+		if stored != "" {
+			f, err := fs.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o644)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := f.WriteAt([]byte("version: 0\ntopic_id: "+stored+"\n"), 0); err != nil {
+				t.Fatal(err)
+			}
+			if err := f.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b = newTestBrokerOn(t, fs, []string{testDir, otherDir})
+		b.know(ourID)
+		b.lead(1, []int32{ourID}, ourID)
+		if moves {
+			b.moved(otherDir)
+		} else {
+			eventually(t, "the end of the move", func() bool {
+				b.mover.mu.Lock()
+				defer b.mover.mu.Unlock()
+				return len(b.mover.moves) == 0
+			})
+		}
+		if log := b.partition().Log(); log.TopicID() != testTopicID || (log.Dir() == otherDir) != moves {
+			t.Errorf("the stored id %q: the log in %s has the topic id %x", stored, log.Dir(), log.TopicID())
+		}
+	}
 }
 
 // A log whose beginning was deleted moves from its log start, even if that is in the middle of a
