@@ -67,7 +67,12 @@ func (mr *mover) add(p *Partition) {
 	worker := mr.workerOf(p.id)
 	if _, working := mr.workers[worker]; !working {
 		mr.workers[worker] = make(chan struct{}, 1)
-		mr.wg.Go(func() { mr.run(worker) })
+		w := &moveWorker{mr: mr, id: worker}
+		if begin := mr.m.cfg.Move; begin != nil {
+			begin(&Mover{w})
+		} else {
+			mr.wg.Go(w.run)
+		}
 	}
 	mr.wakeLocked(worker)
 }
@@ -114,33 +119,50 @@ func (mr *mover) close() {
 	mr.wg.Wait()
 }
 
-// run moves the partitions of a worker until none is left. Each worker runs it in a goroutine.
-func (mr *mover) run(worker int32) {
-	mr.log.Infof("[ReplicaAlterLogDirsThread-%d]: Starting", worker)
-	defer mr.log.Infof("[ReplicaAlterLogDirsThread-%d]: Stopped", worker)
-	var buf []byte
-	var last *move
+// moveWorker moves the partitions of a worker.
+type moveWorker struct {
+	mr   *mover
+	id   int32
+	buf  []byte
+	last *move
+}
+
+// run makes steps until no move is left. Each worker runs it in a goroutine.
+func (w *moveWorker) run() {
+	mr := w.mr
+	mr.log.Infof("[ReplicaAlterLogDirsThread-%d]: Starting", w.id)
+	defer mr.log.Infof("[ReplicaAlterLogDirsThread-%d]: Stopped", w.id)
 	for mr.ctx.Err() == nil {
-		mv, wakeup, left := mr.next(worker, last)
+		wakeup, left := w.step()
 		switch {
 		case !left:
 			return
-		case mv == nil || mr.m.quotas.moves.exceeded(mr.m.now()):
+		case wakeup != nil:
 			mr.pause(wakeup)
-			continue
-		}
-		last = mv
-		outcome, err := mv.step(&buf)
-		if err != nil {
-			mr.log.Errorf("[ReplicaAlterLogDirsThread-%d]: Error while moving partition %s: %v", worker, mv.id, err)
-		}
-		switch outcome {
-		case moveWaits:
-			mv.delay(mr.m.now().Add(mr.m.opts.FetchBackoff))
-		case moveDone, moveStopped:
-			mr.forget(mv, outcome == moveDone)
 		}
 	}
+}
+
+// step makes one step of a move. If no move may step now, it returns the channel that wakes the
+// worker. left is false if no move is left, which ends the worker.
+func (w *moveWorker) step() (wakeup <-chan struct{}, left bool) {
+	mr := w.mr
+	mv, wakeup, left := mr.next(w.id, w.last)
+	if mv == nil || mr.m.quotas.moves.exceeded(mr.m.now()) {
+		return wakeup, left
+	}
+	w.last = mv
+	outcome, err := mv.step(&w.buf)
+	if err != nil {
+		mr.log.Errorf("[ReplicaAlterLogDirsThread-%d]: Error while moving partition %s: %v", w.id, mv.id, err)
+	}
+	switch outcome {
+	case moveWaits:
+		mv.delay(mr.m.now().Add(mr.m.opts.FetchBackoff))
+	case moveDone, moveStopped:
+		mr.forget(mv, outcome == moveDone)
+	}
+	return nil, true
 }
 
 func (mv *move) delay(until time.Time) {

@@ -185,4 +185,7 @@ type Config struct {
 	// Follow, unless nil, is called with every new fetcher, which then gets no goroutine and no
 	// connection. The simulation uses it to drive the fetchers itself.
 	Follow func(*Follower)
+	// Move, unless nil, is called with every new worker that moves logs, which then gets no
+	// goroutine. It must not make a step at once.
+	Move func(*Mover)
 }

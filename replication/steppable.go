@@ -8,8 +8,8 @@ import (
 	"github.com/monedula/monedula/metadata"
 )
 
-// This file lets a program without goroutines drive fetchers and waiting requests step by step. The
-// simulation does so: it has one goroutine and simulates time and network.
+// This file lets a program without goroutines drive fetchers, moves and waiting requests step by
+// step. The simulation does so: it has one goroutine and simulates time and network.
 
 // Follower is a fetcher whose steps the caller drives; see Config.Follow.
 type Follower struct{ fetcher *fetcher }
@@ -44,6 +44,24 @@ func (f *Follower) Next() (req kmsg.Request, answered func(kmsg.Response, error)
 		return nil, nil, time.Millisecond
 	}
 	return e.req, e.answered, 0
+}
+
+// Mover is a worker that moves logs between directories, whose steps the caller drives; see
+// Config.Move.
+type Mover struct{ worker *moveWorker }
+
+// Step makes the next step of a move. If none may step now, pause is the time to wait. left is false
+// if no move is left or the moves were ended; then the caller must make no further step.
+func (m *Mover) Step() (pause time.Duration, left bool) {
+	mr := m.worker.mr
+	if mr.ctx.Err() != nil {
+		return 0, false
+	}
+	wakeup, left := m.worker.step()
+	if wakeup != nil {
+		pause = mr.m.opts.FetchBackoff
+	}
+	return pause, left
 }
 
 // Parked is a request that waits for progress of partitions.
