@@ -298,18 +298,27 @@ func (t *cleanerThread) clean(l *Log, plan clean.Plan) (err error) {
 // pause waits as the I/O limit demands after bytes were read or written. It returns an error if the
 // thread must stop.
 func (t *cleanerThread) pause(bytes int) error {
-	if wait := t.c.throttle.take(bytes, t.options.IOBytesPerSecond); wait > 0 && t.c.m.config.Later == nil {
-		timer := time.NewTimer(wait)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-t.c.stopped:
-		}
+	if wait := t.c.throttle.take(bytes, t.options.IOBytesPerSecond, t.c.m.config.Now()); wait > 0 {
+		t.c.sleep(wait)
 	}
 	if !t.current() {
 		return errCleaningAborted
 	}
 	return nil
+}
+
+// sleep waits, but not after close.
+func (c *cleaner) sleep(d time.Duration) {
+	if sleep := c.m.config.Sleep; sleep != nil {
+		sleep(d)
+		return
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-c.stopped:
+	}
 }
 
 // failed handles the error of a cleaning. A disk error takes the directory offline. Any other makes
@@ -360,14 +369,13 @@ func (t *ioThrottle) reset() {
 }
 
 // take counts bytes, and returns how long to wait so that no more than rate bytes a second are taken.
-func (t *ioThrottle) take(bytes int, rate float64) time.Duration {
+func (t *ioThrottle) take(bytes int, rate float64, now time.Time) time.Duration {
 	t.bytes.Add(int64(bytes))
 	if rate >= math.MaxFloat64 || rate <= 0 {
 		return 0
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	now := time.Now()
 	if t.free.Before(now) {
 		t.free = now
 	}

@@ -41,6 +41,9 @@ type ManagerConfig struct {
 	// Later, if set, runs background and periodic work after a delay, instead of timers and
 	// goroutines. Simulations, which have neither, use it.
 	Later func(delay time.Duration, f func())
+	// Sleep, if set, waits instead of a timer when the cleaner has reached its I/O limit.
+	// Simulations, in which other things happen meanwhile, use it.
+	Sleep func(time.Duration)
 	// UniqueID returns the 32 characters that distinguish a directory's name from others of the
 	// same partition; nil means a random UUID.
 	UniqueID func() string
