@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -23,7 +24,7 @@ const dataDir = "/data"
 
 // dataDirs returns the broker's log.dirs.
 func (w *world) dataDirs() []string {
-	if w.cfg.Disks {
+	if w.cfg.Disks || w.cfg.LogMoves {
 		return []string{dataDir, "/more"}
 	}
 	return []string{dataDir}
@@ -45,6 +46,7 @@ type broker struct {
 	zkCutUntil   time.Duration
 	dirty        [partitionCount + 1]bool // per partition: a crash lost in-sync data, and the replica has not caught up yet
 	leaving      bool                     // it was asked to shut down cleanly
+	stopping     bool                     // it is closing its logs, in goroutines
 	expiring     bool                     // the loss of the session is queued, but not handled yet
 	registered   int64
 	store        *zkstore.Store
@@ -131,7 +133,11 @@ func topicConfig(w *world) *settings.Topic {
 	}
 	cfg := must(settings.FromMap(map[string]string{"broker.id": "0", "zookeeper.connect": "unused:2181", "log.dirs": dataDir,
 		"log.segment.delete.delay.ms": delay}))
-	return must(cfg.Topic(map[string]string{"min.insync.replicas": "2"}))
+	overrides := map[string]string{"min.insync.replicas": "2"}
+	if w.cfg.Compaction {
+		maps.Copy(overrides, compacted)
+	}
+	return must(cfg.Topic(overrides))
 }
 
 // configs gives every topic the same configuration.
@@ -143,7 +149,7 @@ func (c configs) TopicConfig(string) (*settings.Topic, error) { return c.topic, 
 func (b *broker) boot() {
 	w := b.w
 	b.life++
-	b.alive, b.registered, b.expiring, b.leaving = true, -1, false, false
+	b.alive, b.registered, b.expiring, b.leaving, b.stopping = true, -1, false, false, false
 	life := b.life
 	w.say("broker %d starts", b.id)
 	logger := b.logger()
@@ -156,11 +162,24 @@ func (b *broker) boot() {
 	b.removeDoubles()
 	o := storage.DefaultOptions()
 	o.DiskLowWatermark = 0 // a measurement every second would be an event
-	b.logs = must(storage.NewManager(storage.ManagerConfig{FS: b.disk(), Dirs: w.dataDirs(), Log: logger, BrokerID: b.id,
+	if w.cfg.Compaction {
+		w.cleanOften(&o)
+	}
+	logs, err := storage.NewManager(storage.ManagerConfig{FS: b.disk(), Dirs: w.dataDirs(), Log: logger, BrokerID: b.id,
 		ClusterID: "simulated-cluster-0001", Defaults: topic, TopicConfig: func(string) *settings.Topic { return topic },
-		Now: w.clock, Later: func(d time.Duration, f func()) { b.after(d, f) }, UniqueID: w.uniqueID, Options: o}))
-	if err := b.logs.Load(context.Background()); err != nil {
+		Now: w.clock, Later: func(d time.Duration, f func()) { b.after(d, f) }, Sleep: b.sleep, UniqueID: w.uniqueID, Options: o})
+	if err == nil {
+		err = logs.Load(context.Background())
+	}
+	if b.life != life {
+		return // it crashed meanwhile
+	}
+	if err != nil {
 		panic(err)
+	}
+	b.logs = logs
+	if w.cfg.Compaction {
+		b.logs.Start()
 	}
 	b.cache = metadata.NewCache()
 	epochOf := func() int64 { return b.registered }
@@ -168,16 +187,20 @@ func (b *broker) boot() {
 	b.followers, b.parked = nil, nil
 	options := replication.DefaultOptions(b.id)
 	options.LagMax, options.FetchBackoff = 2*time.Second, 200*time.Millisecond
+	if w.cfg.LogMoves {
+		options.FetchPartitionBytes = 1000 // so that a move takes several steps
+	}
 	if w.cfg.Seed%3 == 2 { // as with an inter.broker.protocol.version below 2.7-IV1
 		options.PeerVersions.Fetch, options.PeerVersions.TruncateOnFetch = 11, false
 	}
 	b.replicas = replication.NewManager(replication.Config{Options: options, Logs: b.logs, Metadata: b.cache, Topics: configs{topic},
-		ISR: b.isr, Leaders: []replication.LeadershipListener{leaderships{b}}, LogDirs: b, BrokerEpoch: epochOf, Logger: logger, Now: w.clock,
+		ISR: b.isr, Leaders: []replication.LeadershipListener{leaderships{b}}, LogDirs: logDirs{b, life}, BrokerEpoch: epochOf, Logger: logger, Now: w.clock,
 		Follow: func(f *replication.Follower) {
 			x := &following{f: f}
 			b.followers = append(b.followers, x)
 			b.step(x, 0)
-		}})
+		},
+		Move: func(m *replication.Mover) { b.drive(m, 0) }})
 	b.store, b.sessions = zkstore.NewSteppable(zkstore.Config{Name: fmt.Sprint("broker ", b.id), Logger: logger, Now: w.clock})
 	b.control = newControl(b, logger)
 	b.conn = b.connect()
@@ -244,9 +267,11 @@ func (b *broker) reconnect() {
 func (b *broker) crash(survival vfs.Survival) {
 	b.w.say("broker %d crashes, survival %d", b.id, survival)
 	b.fs = b.fs.CrashClone(survival, b.w.random.Uint64())
-	b.sessions.End()
+	if b.sessions != nil {
+		b.sessions.End()
+	}
 	b.life++
-	b.alive, b.conn = false, nil
+	b.alive, b.conn, b.sessions = false, nil, nil
 	b.pausedUntil = 0
 }
 

@@ -24,6 +24,7 @@ type checker struct {
 
 	histories map[incarnation]*history
 	seen      map[seenKey]seenState
+	held      map[replica]record.Offset // see compaction.go
 	// The state in ZooKeeper, by place of the partition (see tp):
 	ids         [partitionCount + 1]zkstore.TopicID // zero if there is no topic
 	states      [partitionCount + 1]partitionState
@@ -42,13 +43,34 @@ type incarnation struct {
 type history struct {
 	// committed are the records below the highest high watermark of any replica, by offset. They
 	// never change and are the same on all replicas.
-	committed []string
+	committed []entry
 	// acknowledgedTo is the offset up to which records were acknowledged to producers.
 	acknowledgedTo record.Offset
 	// promised are acknowledged records, by offset, that could not be read when they were
 	// acknowledged, because the only in-sync replica's log directory failed in the same moment.
 	promised map[record.Offset]string
 	leaders  map[metadata.LeaderEpoch]metadata.BrokerID // by epoch
+	keyed    keyed
+}
+
+// entry is a record as clients and the checker read it.
+type entry struct {
+	offset    record.Offset
+	name      string // unique among the records of all partitions
+	epoch     metadata.LeaderEpoch
+	key       string // empty: none
+	tombstone bool
+}
+
+func (e entry) String() string { return fmt.Sprintf("%s@%d", e.name, e.epoch) }
+
+// entryOf returns a record of a batch. Its name is its value or, if it is a tombstone, in its only header.
+func entryOf(b record.Batch, r *record.Record) entry {
+	e := entry{offset: r.Offset, name: string(r.Value), epoch: b.PartitionLeaderEpoch(), key: string(r.Key), tombstone: r.Value == nil}
+	if e.tombstone && len(r.Headers) == 1 {
+		e.name = string(r.Headers[0].Value)
+	}
+	return e
 }
 
 type seenKey struct {
@@ -58,11 +80,13 @@ type seenKey struct {
 }
 
 // seenState is the state of a replica at the last look: the high watermark up to which it was
-// compared, its leader epoch, and whether it was the leader.
+// compared, its leader epoch, whether it was the leader, and the log's size and directory.
 type seenState struct {
 	high    record.Offset
 	epoch   metadata.LeaderEpoch
 	leading bool
+	size    int64
+	dir     string
 }
 
 type partitionState struct {
@@ -73,7 +97,7 @@ type partitionState struct {
 }
 
 func newChecker(w *world) *checker {
-	return &checker{w: w, topic: topicConfig(w), histories: map[incarnation]*history{}, seen: map[seenKey]seenState{}}
+	return &checker{w: w, topic: topicConfig(w), histories: map[incarnation]*history{}, seen: map[seenKey]seenState{}, held: map[replica]record.Offset{}}
 }
 
 // now returns the history of the current incarnation at a place. It is empty if there is no topic.
@@ -147,6 +171,9 @@ func (c *checker) leads(b *broker, p int32, epoch metadata.LeaderEpoch) {
 	if log == nil || !b.serves(log) {
 		return // it cannot serve anything
 	}
+	if p == brief && c.briefMarked {
+		return // no leader is elected in place of one that has lost unsynced data
+	}
 	h := c.of(b, p, log)
 	if other, known := h.leaders[epoch]; known && other != b.id {
 		c.w.fail("partition %d is led by %d and %d in epoch %d", p, other, b.id, epoch)
@@ -156,12 +183,12 @@ func (c *checker) leads(b *broker, p int32, epoch metadata.LeaderEpoch) {
 	if log.TopicID() != c.ids[p] || epoch != c.states[p].LeaderEpoch || c.states[p].Leader != b.id {
 		return // there is a newer leader already
 	}
-	records := c.read(log, 0, log.Offsets().LogEnd)
-	if len(records) < len(h.committed) {
-		c.w.fail("broker %d leads partition %d in epoch %d with %d records, but %d were committed", b.id, p, epoch, len(records), len(h.committed))
+	end := record.Offset(len(h.committed))
+	if log.Offsets().LogEnd < end {
+		c.w.fail("broker %d leads partition %d in epoch %d with %d records, but %d were committed", b.id, p, epoch, log.Offsets().LogEnd, end)
 		return
 	}
-	c.same(b, p, h, 0, records[:len(h.committed)])
+	c.same(b, h, log, 0, end)
 }
 
 // look checks a broker's replicas and compares the records that newly became committed on them. A
@@ -184,16 +211,21 @@ func (c *checker) look(b *broker) {
 		}
 		h, key := c.of(b, p, log), seenKey{b.id, b.life, incarnation{p, log.TopicID()}}
 		at, state := log.Offsets(), partition.State()
-		seen, now := c.seen[key], seenState{at.HighWatermark, state.LeaderEpoch, state.Leading}
+		seen, now := c.seen[key], seenState{at.HighWatermark, state.LeaderEpoch, state.Leading, log.Size(), log.Dir()}
 		switch {
+		case now.size < seen.size || now.dir != seen.dir:
+			c.same(b, h, log, 0, now.high)
 		case now.high > seen.high:
-			c.same(b, p, h, seen.high, c.read(log, seen.high, now.high))
+			c.same(b, h, log, seen.high, now.high)
+		}
+		switch {
 		case now.high < seen.high && now.leading && seen.leading && now.epoch == seen.epoch:
 			c.w.fail("the high watermark of partition %d on its leader %d decreased from %d to %d", p, b.id, seen.high, now.high)
 		case now.epoch >= 0 && now.epoch < seen.epoch:
 			c.w.fail("the leader epoch of partition %d on broker %d decreased from %d to %d", p, b.id, seen.epoch, now.epoch)
 		}
 		c.seen[key] = now
+		c.holds(b, log)
 		if state.Leading && log.TopicID() == c.ids[p] && state.LeaderEpoch == c.states[p].LeaderEpoch && at.LogEnd < h.acknowledgedTo {
 			c.w.fail("broker %d leads partition %d with the log end %d, but %d was acknowledged", b.id, p, at.LogEnd, h.acknowledgedTo)
 		}
@@ -230,21 +262,32 @@ func (c *checker) inSync(b *broker, p int32) {
 	}
 }
 
-// same compares committed records on a broker with those seen before, and adds new ones.
-func (c *checker) same(b *broker, p int32, h *history, from record.Offset, records []string) {
-	for i, value := range records {
-		offset := from + record.Offset(i)
-		switch n := record.Offset(len(h.committed)); {
+// same compares committed records on a broker, from offset from up to, but not including, offset to,
+// with those seen before, and adds new ones.
+func (c *checker) same(b *broker, h *history, log *storage.Log, from, to record.Offset) {
+	p := place(log.TopicPartition())
+	records := c.read(log, from, to)
+	gaps := c.gapsOf(b, h, log, from)
+	for offset := from; offset < to && c.w.err == nil; offset++ {
+		n := record.Offset(len(h.committed))
+		if len(records) == 0 || records[0].offset > offset {
+			if offset >= n {
+				c.w.fail("the high watermark of partition %d on broker %d skips offset %d", p, b.id, n)
+				return
+			}
+			gaps.add(h.committed[offset])
+			continue
+		}
+		switch e := records[0]; {
 		case offset == n:
-			h.committed = append(h.committed, value)
+			h.commit(c.w, e)
 			h.kept(c, p, offset)
-		case offset > n:
-			c.w.fail("the high watermark of partition %d on broker %d skips offset %d", p, b.id, n)
-			return
-		case h.committed[offset] != value:
-			c.w.fail("offset %d of partition %d is %q on broker %d, but %q was committed", offset, p, value, b.id, h.committed[offset])
+		case h.committed[offset] != e:
+			c.w.fail("offset %d of partition %d is %q on broker %d, but %q was committed", offset, p, e, b.id, h.committed[offset])
 			return
 		}
+		gaps.pass(records[0])
+		records = records[1:]
 	}
 }
 
@@ -255,20 +298,23 @@ func (h *history) kept(c *checker, p int32, offset record.Offset) {
 		return
 	}
 	delete(h.promised, offset)
-	if got, _, _ := strings.Cut(h.committed[offset], "@"); got != value {
+	if got := h.committed[offset].name; got != value {
 		c.w.fail("%s of partition %d was acknowledged at offset %d, where %s is", value, p, offset, got)
 	}
 }
 
-// read returns the values of the records from offset from up to, but not including, offset to.
-func (c *checker) read(log *storage.Log, from, to record.Offset) (values []string) {
+// read returns the records from offset from up to, but not including, offset to.
+func (c *checker) read(log *storage.Log, from, to record.Offset) (records []entry) {
 	c.looking = true
 	defer func() { c.looking = false }()
 	for offset := from; offset < to; {
 		data, err := log.Read(storage.Read{Offset: offset, MaxBytes: 1 << 20, MinOneMessage: true, Bound: storage.UpToLogEnd})
+		if err == nil && data.Length == 0 && c.w.cfg.Compaction {
+			return records // the caller looks for gaps
+		}
 		if err != nil || data.Length == 0 {
 			c.w.fail("%s cannot be read at %d, below %d: %v", log, offset, to, err)
-			return values
+			return records
 		}
 		before := offset
 		set := make([]byte, data.Length)
@@ -280,8 +326,10 @@ func (c *checker) read(log *storage.Log, from, to record.Offset) (values []strin
 			}
 			err = batch.Each(func(r *record.Record) error {
 				if r.Offset >= offset && r.Offset < to {
-					c.belongs(log, string(r.Value))
-					values = append(values, fmt.Sprintf("%s@%d", r.Value, batch.PartitionLeaderEpoch()))
+					e := entryOf(batch, r)
+					c.belongs(log, e.name)
+					records = append(records, e)
+					offset = r.Offset + 1
 				}
 				return nil
 			})
@@ -292,10 +340,10 @@ func (c *checker) read(log *storage.Log, from, to record.Offset) (values []strin
 		}
 		if offset == before {
 			c.w.fail("%s has no readable record at %d, below %d", log, offset, to)
-			return values
+			return records
 		}
 	}
-	return values
+	return records
 }
 
 // readElsewhere reads records that a leader committed just before its log directory failed, and
@@ -308,7 +356,7 @@ func (c *checker) readElsewhere(p int32, h *history, end record.Offset) {
 		log := b.logs.Log(tp(p))
 		if b.alive && slices.Contains(c.states[p].ISR, b.id) && log != nil && b.serves(log) && log.Offsets().LogEnd >= end {
 			from := record.Offset(len(h.committed))
-			c.same(b, p, h, from, c.read(log, from, end))
+			c.same(b, h, log, from, end)
 			return
 		}
 	}
@@ -360,7 +408,7 @@ func (c *checker) acknowledged(p int32, h *history, offset record.Offset, b *bat
 		return
 	}
 	for i, value := range b.values {
-		if got, _, _ := strings.Cut(h.committed[offset+record.Offset(i)], "@"); got != value {
+		if got := h.committed[offset+record.Offset(i)].name; got != value {
 			c.w.fail("%s of partition %d was acknowledged at offset %d, where %s is", value, p, offset+record.Offset(i), got)
 		}
 	}
@@ -377,17 +425,19 @@ func (c *checker) final() {
 		}
 		for _, b := range c.w.brokers {
 			log := b.logs.Log(tp(p))
-			records := c.read(log, 0, log.Offsets().LogEnd)
-			c.same(b, p, c.of(b, p, log), 0, records)
+			h := c.of(b, p, log)
+			c.same(b, h, log, 0, log.Offsets().LogEnd)
 			var got []string
-			for _, r := range records {
-				value, _, _ := strings.Cut(r, "@")
-				got = append(got, value)
+			for _, e := range h.committed {
+				got = append(got, e.name)
 			}
-			if !slices.Equal(got, want) {
+			if !slices.Equal(got, want) || log.Offsets().LogEnd != record.Offset(len(want)) {
 				c.w.fail("partition %d of broker %d holds %v, but %v was produced", p, b.id, got, want)
 			}
 		}
+	}
+	for _, consumer := range c.w.consumers {
+		c.consumedAll(consumer)
 	}
 }
 
@@ -407,6 +457,9 @@ func (w *world) settled() bool {
 			return false
 		}
 		for _, b := range w.brokers {
+			if b.moving() {
+				return false
+			}
 			log := b.logs.Log(tp(p))
 			if len(w.check.now(p).promised) > 0 || log == nil || log.TopicID() != w.check.ids[p] || log.Offsets().LogEnd != record.Offset(len(w.check.now(p).committed)) {
 				return false

@@ -1,7 +1,6 @@
 package simulation
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -18,6 +17,7 @@ type consumer struct {
 	partition int32
 	offset    record.Offset // of the next record to read
 	broker    metadata.BrokerID
+	latest    map[string]entry // by key, what was read last
 }
 
 const (
@@ -27,7 +27,7 @@ const (
 )
 
 func newConsumer(w *world, partition int32) *consumer {
-	return &consumer{w: w, partition: partition, broker: metadata.BrokerID(partition % brokerCount)}
+	return &consumer{w: w, partition: partition, broker: metadata.BrokerID(partition % brokerCount), latest: map[string]entry{}}
 }
 
 // read sends a fetch request, and another one after the response.
@@ -69,11 +69,16 @@ func (c *consumer) took(resp response) bool {
 		}
 		err = batch.Each(func(r *record.Record) error {
 			if r.Offset >= c.offset {
-				c.w.check.consumed(c, r.Offset, fmt.Sprintf("%s@%d", r.Value, batch.PartitionLeaderEpoch()))
+				e := entryOf(batch, r)
+				c.w.check.skipped(c, r.Offset)
+				c.w.check.consumed(c, e)
+				c.latest[e.key] = e
 				c.offset = r.Offset + 1
 			}
 			return nil
 		})
+		c.w.check.skipped(c, batch.NextOffset())
+		c.offset = max(c.offset, batch.NextOffset())
 		if err != nil {
 			c.w.fail("a consumer received a bad batch of partition %d at %d: %v", c.partition, batch.BaseOffset(), err)
 		}
@@ -91,6 +96,10 @@ func (c *consumer) choose() {
 		c.broker = metadata.BrokerID(c.w.random.IntN(brokerCount))
 		return
 	}
+	if c.w.chaotic && c.w.cfg.Compaction && c.w.chance(8) {
+		c.offset = 0
+		clear(c.latest)
+	}
 	b := c.w.brokers[c.w.random.IntN(brokerCount)]
 	if b.alive && !b.paused() {
 		if known := b.cache.Snapshot().Partition(topicName, c.partition); known != nil {
@@ -100,14 +109,24 @@ func (c *consumer) choose() {
 }
 
 // consumed checks a record that a consumer received.
-func (k *checker) consumed(c *consumer, offset record.Offset, value string) {
+func (k *checker) consumed(c *consumer, e entry) {
 	h := k.now(c.partition)
 	switch {
-	case offset != c.offset:
-		k.w.fail("a consumer of partition %d received offset %d after %d", c.partition, offset, c.offset-1)
-	case offset >= record.Offset(len(h.committed)):
-		k.w.fail("a consumer of partition %d received %s at offset %d by broker %d, and only %d records are committed", c.partition, value, offset, c.broker, len(h.committed))
-	case h.committed[offset] != value:
-		k.w.fail("a consumer of partition %d received %s at offset %d by broker %d, but %s was committed", c.partition, value, offset, c.broker, h.committed[offset])
+	case e.offset >= record.Offset(len(h.committed)):
+		k.w.fail("a consumer of partition %d received %s at offset %d by broker %d, and only %d records are committed", c.partition, e, e.offset, c.broker, len(h.committed))
+	case h.committed[e.offset] != e:
+		k.w.fail("a consumer of partition %d received %s at offset %d by broker %d, but %s was committed", c.partition, e, e.offset, c.broker, h.committed[e.offset])
+	}
+}
+
+// skipped checks the records that a consumer did not receive before it came to an offset.
+func (k *checker) skipped(c *consumer, to record.Offset) {
+	h := k.now(c.partition)
+	for offset := c.offset; offset < to; offset++ {
+		if !k.w.cfg.Compaction || !h.mayLack(k.w, offset) {
+			k.w.fail("a consumer of partition %d received offset %d after %d", c.partition, to, offset-1)
+			return
+		}
+		delete(c.latest, h.committed[offset].key) // if this was a tombstone, the consumer was too slow for it
 	}
 }

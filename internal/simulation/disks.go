@@ -17,11 +17,14 @@ import (
 
 // disk returns the broker's file system, in which broken log directories fail.
 func (b *broker) disk() vfs.FS {
-	if !b.w.cfg.Disks {
+	if !b.w.cfg.Disks && !b.w.cfg.Compaction && !b.w.cfg.LogMoves {
 		return b.fs
 	}
+	life := b.life
 	return vfs.Intercept(b.fs, func(op vfs.Op) error {
-		if !b.w.check.looking && op.Kind != vfs.OpClose && b.broken[dirOf(op.Name)] {
+		switch {
+		case b.w.check.looking || op.Kind == vfs.OpClose:
+		case b.broken[dirOf(op.Name)], b.crashed(life, op):
 			return syscall.EIO
 		}
 		return nil
@@ -59,7 +62,7 @@ func (w *world) breakDisk(b *broker) {
 	if empty {
 		for p := range w.partitions {
 			if log := b.logs.Log(tp(p)); log != nil && log.Dir() == dir {
-				b.dirty[p] = true
+				b.lost(p)
 			}
 		}
 	}
@@ -94,12 +97,17 @@ func (b *broker) clear(dir string) {
 	}
 }
 
-// removeDoubles removes partitions that exist twice, with which the broker refuses to start: a
-// partition was created again while the directory with its old log was offline. The log in the
-// directory that failed is removed.
+// removeDoubles removes partitions that exist twice, with which the broker refuses to start. Either a
+// partition was created again while the directory with its old log was offline: then the log in the
+// directory that failed is removed. Or a move was interrupted between its two renames: then both logs
+// have the same records.
 func (b *broker) removeDoubles() {
-	if b.mended == "" {
-		return
+	remove := b.mended
+	if remove == "" {
+		if !b.w.cfg.LogMoves {
+			return
+		}
+		remove = b.w.dataDirs()[b.w.random.IntN(2)]
 	}
 	for p := range b.w.partitions {
 		name := fmt.Sprintf("/%s-%d", tp(p).Topic, tp(p).Partition)
@@ -109,7 +117,7 @@ func (b *broker) removeDoubles() {
 		})
 		if everywhere {
 			b.w.say("broker %d has %s twice", b.id, name)
-			if err := b.fs.RemoveAll(b.mended + name); err != nil {
+			if err := b.fs.RemoveAll(remove + name); err != nil {
 				panic(err)
 			}
 		}
@@ -117,9 +125,19 @@ func (b *broker) removeDoubles() {
 	b.mended = ""
 }
 
+// logDirs is notified of failed log directories in one life of the broker.
+type logDirs struct {
+	b    *broker
+	life int
+}
+
 // LogDirFailed notifies the controller, as Broker.LogDirFailed does. A broker without any log
 // directory ends.
-func (b *broker) LogDirFailed(dir string) {
+func (l logDirs) LogDirFailed(dir string) {
+	b := l.b
+	if b.life != l.life {
+		return
+	}
 	b.w.say("broker %d takes %s offline", b.id, dir)
 	if !slices.ContainsFunc(b.logs.Dirs(), func(d storage.DirStatus) bool { return d.Online }) {
 		b.w.fail("broker %d has no log directory left", b.id)

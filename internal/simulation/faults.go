@@ -53,6 +53,7 @@ const (
 	leaves
 	losesDisk
 	isDeposed // the controller's node is deleted
+	movesLog
 )
 
 func (w *world) strike(b *broker) {
@@ -66,19 +67,17 @@ func (w *world) strike(b *broker) {
 	if w.cfg.Timing {
 		kinds = append(kinds, isDeposed)
 	}
+	if w.cfg.LogMoves {
+		kinds = append(kinds, movesLog, movesLog, movesLog)
+	}
 	switch kinds[w.random.IntN(len(kinds))] {
 	case crashes:
 		if b.alive {
-			b.crash(vfs.Everything)
-			w.after(w.between(longestWay+100*time.Millisecond, 5*time.Second), b.boot)
+			b.die()
 		}
 	case losesData:
 		if b.alive && w.mayLose(b) {
-			b.crash(vfs.Random)
-			for p := range w.partitions {
-				b.dirty[p] = true
-			}
-			w.after(w.between(longestWay+requestTimeout, 5*time.Second), b.boot)
+			b.loseUnsynced()
 		}
 	case pauses:
 		b.pausedUntil = w.now + w.between(200*time.Millisecond, 6*time.Second)
@@ -116,7 +115,30 @@ func (w *world) strike(b *broker) {
 		w.breakDisk(b)
 	case isDeposed:
 		w.depose()
+	case movesLog:
+		w.moveLog(b)
 	}
+}
+
+// die crashes the broker, which loses nothing and starts again later.
+func (b *broker) die() {
+	b.crash(vfs.Everything)
+	b.w.after(b.w.between(longestWay+100*time.Millisecond, 5*time.Second), b.boot)
+}
+
+// loseUnsynced crashes the broker, which loses unsynced data and starts again later.
+func (b *broker) loseUnsynced() {
+	b.crash(vfs.Random)
+	for p := range b.w.partitions {
+		b.lost(p)
+	}
+	b.w.after(b.w.between(longestWay+requestTimeout, 5*time.Second), b.boot)
+}
+
+// lost records that the broker's replica may lack what it had.
+func (b *broker) lost(p int32) {
+	b.dirty[p] = true
+	delete(b.w.check.held, replica{b.id, incarnation{p, b.w.check.ids[p]}})
 }
 
 // clean reports whether every replica that lost data in a crash has caught up. Until then no other
@@ -154,20 +176,31 @@ func (b *broker) caughtUp(p int32) bool {
 		log.Offsets().LogEnd < record.Offset(len(h.committed)) || log.Offsets().HighWatermark < h.acknowledgedTo {
 		return false
 	}
-	return slices.Equal(b.w.check.read(log, 0, record.Offset(len(h.committed))), h.committed)
+	return h.matches(b.w, b.w.check.read(log, 0, record.Offset(len(h.committed))))
 }
 
 // mayLose reports whether this broker may lose its unsynced data: the other brokers are up and
 // undisturbed, and they have everything that this broker has.
-func (w *world) mayLose(b *broker) bool {
-	for _, other := range w.brokers {
-		if !other.alive || other.conn == nil || !w.tree.Alive(other.conn.id) || other.zkBlocked() || !other.intact() {
+func (w *world) mayLose(b *broker) bool { return w.complete(b) && w.othersHaveAll(b) }
+
+// complete reports whether the broker is up and undisturbed and has everything that was committed.
+func (w *world) complete(b *broker) bool {
+	if !b.alive || b.conn == nil || !w.tree.Alive(b.conn.id) || b.zkBlocked() || !b.intact() {
+		return false
+	}
+	for p := range w.partitions {
+		if b.dirty[p] || !b.caughtUp(p) {
 			return false
 		}
-		for p := range w.partitions {
-			if other.dirty[p] || !other.caughtUp(p) {
-				return false
-			}
+	}
+	return true
+}
+
+// othersHaveAll reports whether the other brokers are complete and in sync with this one.
+func (w *world) othersHaveAll(b *broker) bool {
+	for _, other := range w.brokers {
+		if other != b && !w.complete(other) {
+			return false
 		}
 	}
 	for p := range w.partitions {

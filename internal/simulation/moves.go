@@ -8,7 +8,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/controller"
-	"github.com/monedula/monedula/internal/vfs"
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/replication"
@@ -122,6 +121,7 @@ func (b *broker) stop() {
 	b.w.say("broker %d stops", b.id)
 	several := slices.ContainsFunc(b.w.producers, func(p *producer) bool { return p.limit > 1 })
 	if !several {
+		b.stopping = true
 		b.replicas.CheckpointHighWatermarks()
 		if err := b.logs.Close(); err != nil {
 			b.w.fail("broker %d, closing the logs: %v", b.id, err)
@@ -130,8 +130,7 @@ func (b *broker) stop() {
 	if b.conn != nil && b.w.tree.Alive(b.conn.id) && !b.zkBlocked() {
 		b.w.fired(b.w.tree.End(b.conn.id))
 	}
-	b.crash(vfs.Everything)
-	b.w.after(b.w.between(longestWay+100*time.Millisecond, 5*time.Second), b.boot)
+	b.die()
 }
 
 // serveShutdown handles ControlledShutdown.

@@ -40,7 +40,7 @@ type batch struct {
 func newProducer(w *world, partition int32) *producer {
 	p := &producer{w: w, partition: partition, limit: 1 + w.random.IntN(5), leader: metadata.BrokerID(partition % brokerCount),
 		of: incarnation{partition, w.check.ids[partition]}}
-	if w.cfg.Moves && w.cfg.Seed%2 == 0 { // see broker.stop
+	if w.cfg.Moves && w.cfg.Seed%2 == 0 || w.cfg.Compaction { // see broker.stop; the cleaner, too, keeps only the last batch
 		p.limit = 1
 	}
 	return p
@@ -76,12 +76,24 @@ func (p *producer) newBatch(sequence int32) *batch {
 	for i := range 1 + p.w.random.IntN(3) {
 		value := fmt.Sprintf("%s-%d", nameOf(p.of), int(sequence)+i)
 		b.values = append(b.values, value)
-		if err := builder.Append(p.w.clock().UnixMilli(), nil, []byte(value)); err != nil {
+		if err := p.append(builder, value); err != nil {
 			panic(err)
 		}
 	}
 	b.bytes = must(builder.Build())
 	return b
+}
+
+// append adds a record with the name to a batch.
+func (p *producer) append(b *record.Builder, name string) error {
+	ms := p.w.clock().UnixMilli()
+	switch {
+	case !p.w.cfg.Compaction:
+		return b.Append(ms, nil, []byte(name))
+	case p.w.chance(6):
+		return b.Append(ms, p.w.key(), nil, record.Header{Key: []byte("name"), Value: []byte(name)})
+	}
+	return b.Append(ms, p.w.key(), []byte(name))
 }
 
 func (p *producer) sendMore() {

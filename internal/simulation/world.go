@@ -4,10 +4,10 @@
 // same trace, byte for byte.
 //
 // The following is production code: controller.Machine, zkstore with its retries and fences,
-// replication.Manager with its followers, AlterPartition and parked requests, storage with
-// recovery, and the encoding and decoding of every message. The following is not: sockets, the
-// goroutines around these parts, and the queues of requests from the controller to brokers, whose
-// contract is controller.Peers.
+// replication.Manager with its followers, moves, AlterPartition and parked requests, storage with
+// recovery and cleaner, and the encoding and decoding of every message. The following is not:
+// sockets, the goroutines around these parts, and the queues of requests from the controller to
+// brokers, whose contract is controller.Peers.
 //
 //	world.go      time, events, the trace, Run
 //	zookeeper.go  a broker's connection to the tree
@@ -21,6 +21,8 @@
 //	moves.go      reassignments and controlled shutdowns
 //	topics.go     a topic that is deleted and created again
 //	disks.go      log directories that fail
+//	compaction.go the cleaner
+//	logmoves.go   moves between log directories
 //	swarm.go      faults chosen by the seed
 package simulation
 
@@ -53,6 +55,10 @@ type Config struct {
 	Timing bool
 	// Consumers reads records back throughout the run.
 	Consumers bool
+	// Compaction compacts the topics.
+	Compaction bool
+	// LogMoves moves logs between the log directories of a broker.
+	LogMoves bool
 }
 
 // Result is the result of a run.
