@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"sort"
 	"strings"
 	"testing"
@@ -231,44 +232,68 @@ func withoutTimestamps(lines []string) []string {
 }
 
 // One log directory moves from our broker to a real one and back, after orderly stops and after
-// kills. Each broker serves everything that was written before, and the real dump tool finds no
-// error in what ours wrote.
+// kills. Each broker serves everything that was written before and continues with the transactions
+// that it finds, and the real dump tool finds no error in what ours wrote.
 func TestOurLogDirectoriesAndARealBrokersAreInterchangeable(t *testing.T) {
-	ours := startBroker(t, options{})
+	t.Run("3.9.1", func(t *testing.T) { interchange(t, "3.9.1", "3.9") })
+	if testkit.FullMatrices() {
+		t.Run("2.8.2", func(t *testing.T) { interchange(t, "2.8.2", "2.8") })
+	}
+}
+
+func interchange(t *testing.T, release, protocol string) {
+	extra := append(slices.Clone(takeoverProperties), "inter.broker.protocol.version="+protocol)
+	ours := newBroker(t, options{extra: extra})
+	z := openTree(t, ours.zookeeper)
 	w := &workload{t: t, lines: map[string][]string{}}
+	k := newTakeovers(t, z, ours.address(), 4)
+	next := func(after string) {
+		t.Helper()
+		w.check(after, ours.address())
+		if testkit.FullMatrices() {
+			k.compareTools(release != "2.8.2" || k.round%2 == 0)
+		}
+		k.resume()
+	}
+
+	ours.start()
 	w.create(ours.address())
+	k.create()
 	w.write(ours.address(), true)
 	w.check("ours, as written", ours.address())
+	k.prepare()
 	ours.stop()
 	checkDumps(t, ours.dir, true)
 
-	real := testkit.RealKafka(t, "3.9.1").Broker(t, 0, ours.zookeeper, ours.dir,
-		fmt.Sprintf("listeners=PLAINTEXT://127.0.0.1:%d", ours.port), "zookeeper.session.timeout.ms=3000")
-	w.check("the real one, after ours stopped", ours.address())
+	real := testkit.RealKafka(t, release).Broker(t, 0, ours.zookeeper, ours.dir,
+		append(slices.Clone(extra), fmt.Sprintf("listeners=PLAINTEXT://127.0.0.1:%d", ours.port), "zookeeper.session.timeout.ms=6000")...)
+	next("the real one, after ours stopped")
 	if !strings.Contains(real.Output(), "since clean shutdown file was found") {
 		t.Errorf("the real broker did not recognize our directory as cleanly shut down")
 	}
 	complaints(t, real)
 	w.write(ours.address(), true)
+	k.prepare()
 	realServer{real, t}.stop()
 
 	ours.start()
-	w.check("ours, after the real one stopped", ours.address())
+	next("ours, after the real one stopped")
 	w.write(ours.address(), false)
+	k.prepare()
 	ours.Kill()
 	checkDumps(t, ours.dir, false)
 
-	z := openTree(t, ours.zookeeper)
 	z.awaitGone("/brokers/ids/0", 30*time.Second)
 	z.awaitGone("/controller", 30*time.Second)
 	real.Start()
-	w.check("the real one, after ours was killed", ours.address())
+	next("the real one, after ours was killed")
 	complaints(t, real)
 	w.write(ours.address(), false)
+	k.prepare()
 	real.Kill()
 
 	ours.start("log.cleaner.backoff.ms=100")
-	w.check("ours, after the real one was killed", ours.address())
+	next("ours, after the real one was killed")
 	w.write(ours.address(), true)
 	w.check("ours, after another round", ours.address())
 	testkit.Eventually(t, time.Minute, "the compacted topic to shrink", func() bool {

@@ -307,7 +307,7 @@ func checkCommitted(t *testing.T, m *member, topic string, want []string) {
 		return // once is enough for the JVM, which starts slowly
 	}
 	out, errs, code = testkit.RealKafka(t, "3.9.1").Run(t, "org.apache.kafka.tools.consumer.ConsoleConsumer", "--bootstrap-server", m.address(), "--topic", topic,
-		"--isolation-level", "read_committed", "--from-beginning", "--timeout-ms", "4000")
+		"--isolation-level", "read_committed", "--from-beginning", "--timeout-ms", "15000")
 	if code != 0 {
 		t.Errorf("ConsoleConsumer: exit code %d\n%s", code, errs)
 	}

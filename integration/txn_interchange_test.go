@@ -178,40 +178,51 @@ func (p *travellers) awaitStates(round int, want map[string]int8) {
 	}
 }
 
-// states reads the states of the ids with the suffix from __transaction_state.
+// states returns the states of the ids with the suffix.
 func (p *travellers) states(suffix string) map[string]int8 {
 	p.t.Helper()
+	found := map[string]int8{}
+	for id, state := range storedStates(p.t, p.patient()) {
+		if kind, ok := strings.CutSuffix(id, suffix); ok {
+			found[kind] = state
+		}
+	}
+	return found
+}
+
+// storedStates reads the last state of each transactional id from partition 0 of
+// __transaction_state.
+func storedStates(t testing.TB, opts []kgo.Opt) map[string]int8 {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(background(), 30*time.Second)
 	defer cancel()
-	client, err := kgo.NewClient(p.patient(kgo.FetchMaxWait(50*time.Millisecond), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{
+	client, err := kgo.NewClient(append(opts, kgo.FetchMaxWait(50*time.Millisecond), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{
 		"__transaction_state": {0: kgo.NewOffset().AtStart()}}))...)
 	if err != nil {
-		p.t.Fatal(err)
+		t.Fatal(err)
 	}
 	defer client.Close()
-	found := map[string]int8{}
+	states := map[string]int8{}
 	for end := int64(1); end > 0; {
 		fetches := client.PollFetches(ctx)
 		if err := fetches.Err0(); err != nil {
-			p.t.Fatalf("reading __transaction_state: %v", err)
+			t.Fatalf("reading __transaction_state: %v", err)
 		}
 		fetches.EachPartition(func(f kgo.FetchTopicPartition) {
 			for _, r := range f.Records {
 				var key kmsg.TxnMetadataKey
 				var value kmsg.TxnMetadataValue
 				if key.ReadFrom(r.Key) != nil || value.ReadFrom(r.Value) != nil {
-					p.t.Fatalf("an unreadable record at offset %d", r.Offset)
+					t.Fatalf("an unreadable record at offset %d", r.Offset)
 				}
-				if kind, ok := strings.CutSuffix(key.TransactionalID, suffix); ok {
-					found[kind] = int8(value.State)
-				}
+				states[key.TransactionalID] = int8(value.State)
 				if r.Offset+1 >= f.HighWatermark {
 					end = 0
 				}
 			}
 		})
 	}
-	return found
+	return states
 }
 
 // check reads both topics through a member, committed records only.
