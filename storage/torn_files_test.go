@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -173,9 +174,12 @@ func TestNoFileOfALogDirectoryIsEverTorn(t *testing.T) {
 func stopEverywhere(t *testing.T, before *vfs.Mem, full bool) {
 	for n, reached := 1, true; reached; n++ {
 		mem := before.CrashClone(vfs.Everything, 0)
+		var mu sync.Mutex // guards changes and reached: logs are closed in parallel
 		changes := 0
 		reached = false
 		liveOnce(t, vfs.Intercept(mem, func(op vfs.Op) error {
+			mu.Lock()
+			defer mu.Unlock()
 			if op.Kind.Changes() {
 				changes++
 			}
