@@ -267,7 +267,7 @@ func (s *markerSender) settleOne(j *markerJob, codes []protocol.ErrorCode) {
 		case MarkerWritten:
 			written = append(written, p)
 		case MarkerAbandoned:
-			s.c.logf(Info, MarkerLine, "Sending %s's transaction marker for partition %s has permanently failed with error %s with the current coordinator epoch %d; cancel sending any more transaction markers %s to the brokers",
+			s.c.logf(Info, MarkerLine, "Sending %s's transaction marker for partition %s has permanently failed with error org.apache.kafka.common.errors.%s with the current coordinator epoch %d; cancel sending any more transaction markers %s to the brokers",
 				j.e.txn.ID, p, code.Exception(), j.markers.CoordinatorEpoch, j.markers)
 			s.c.markersAbandoned(j)
 			return

@@ -1,0 +1,117 @@
+package integration
+
+import (
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/monedula/monedula/internal/testkit"
+	"github.com/monedula/monedula/protocol"
+)
+
+// A batch with a newer epoch than the producer has, in its open transaction, is accepted: a leader
+// that knows the transaction does not ask the coordinator again. The marker of the transaction is
+// then refused, and its transactional id stays in PrepareCommit, also after the coordinator has loaded
+// it again. A real broker has the same hole. An administrator can only free the partition.
+func TestANewerEpochInAnOpenTransactionBlocksItAsOnARealBroker(t *testing.T) {
+	kinds := []string{"ours"}
+	if testkit.FullMatrices() {
+		kinds = append(kinds, "3.9.1")
+	}
+	for _, kind := range kinds {
+		t.Run(kind, func(t *testing.T) { endWithANewerEpoch(t, kind) })
+	}
+}
+
+func endWithANewerEpoch(t *testing.T, kind string) {
+	c := newCluster(t, []string{"transaction.state.log.replication.factor=1", "transaction.state.log.min.isr=1", "transaction.state.log.num.partitions=1",
+		"log.retention.ms=-1"}, kind) // the records are years old
+	c.createTopic("load", [][]int32{{1}, {1}})
+	m := c.members[0]
+	l := link(t, m.address())
+	ask := func(req kmsg.Request, version int16) kmsg.Response {
+		t.Helper()
+		req.SetVersion(version)
+		resp, err := l.Do(background(), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp
+	}
+	const id = "blocked"
+	initialize := func() *kmsg.InitProducerIDResponse {
+		req := kmsg.NewPtrInitProducerIDRequest()
+		req.TransactionalID, req.TransactionTimeoutMillis = kmsg.StringPtr(id), 60000
+		return ask(req, 4).(*kmsg.InitProducerIDResponse)
+	}
+	awaitCoordinator(&side{link: l}, 1)
+	var p *kmsg.InitProducerIDResponse
+	testkit.Eventually(t, 30*time.Second, "the coordinator to return a producer id", func() bool {
+		p = initialize()
+		return p.ErrorCode == 0
+	})
+	add := kmsg.NewPtrAddPartitionsToTxnRequest()
+	add.TransactionalID, add.ProducerID, add.ProducerEpoch = id, p.ProducerID, p.ProducerEpoch
+	add.Topics = append(add.Topics, kmsg.AddPartitionsToTxnRequestTopic{Topic: "load", Partitions: []int32{0}})
+	ask(add, 3)
+	produce := func(epoch int16) protocol.ErrorCode {
+		req := produceRequest("load", 0, transactionalBatch(p.ProducerID, epoch, 0), 9)
+		req.TransactionID = kmsg.StringPtr(id)
+		return protocol.ErrorCode(ask(req, 9).(*kmsg.ProduceResponse).Topics[0].Partitions[0].ErrorCode)
+	}
+	if first, newer := produce(p.ProducerEpoch), produce(p.ProducerEpoch+1); first != protocol.None || newer != protocol.None {
+		t.Fatalf("a batch of the producer: %s; one with the next epoch: %s", first.Name(), newer.Name())
+	}
+	end := kmsg.NewPtrEndTxnRequest()
+	end.TransactionalID, end.ProducerID, end.ProducerEpoch, end.Commit = id, p.ProducerID, p.ProducerEpoch, true
+	if code := ask(end, 3).(*kmsg.EndTxnResponse).ErrorCode; code != 0 {
+		t.Fatalf("EndTxn: error %d", code)
+	}
+	state := func() string {
+		req := kmsg.NewPtrDescribeTransactionsRequest()
+		req.TransactionalIDs = []string{id}
+		return ask(req, 0).(*kmsg.DescribeTransactionsResponse).TransactionStates[0].State
+	}
+	blocked := func(when string) {
+		t.Helper()
+		if err := m.process().AwaitOutput("has permanently failed with error org.apache.kafka.common.errors.InvalidProducerEpochException", 30*time.Second); err != nil {
+			t.Fatalf("%s: %v", when, err)
+		}
+		if s, code := state(), protocol.ErrorCode(initialize().ErrorCode); s != "PrepareCommit" || code != protocol.ConcurrentTransactions {
+			t.Errorf("%s: state %s, the next producer gets %s", when, s, code.Name())
+		}
+	}
+	blocked("after EndTxn")
+	m.process().Kill()
+	c.restart(m)
+	blocked("after the next load")
+	abort := kmsg.NewPtrWriteTxnMarkersRequest()
+	abort.Markers = append(abort.Markers, marker(p.ProducerID, p.ProducerEpoch+1, 0, false, "load", 0))
+	if code := ask(abort, 1).(*kmsg.WriteTxnMarkersResponse).Markers[0].Topics[0].Partitions[0].ErrorCode; code != 0 {
+		t.Errorf("the marker of an administrator: error %d", code)
+	}
+	if got := lastStable(ask(listEnd("load"), 7)); got == 0 {
+		t.Error("the partition is still blocked after the marker of an administrator")
+	}
+	m.process().Kill()
+	c.restart(m)
+	blocked("after the partition was freed")
+}
+
+// listEnd asks for the end of partition 0 for read_committed consumers.
+func listEnd(topic string) *kmsg.ListOffsetsRequest {
+	req := kmsg.NewPtrListOffsetsRequest()
+	req.ReplicaID, req.IsolationLevel = -1, 1
+	t := kmsg.NewListOffsetsRequestTopic()
+	t.Topic = topic
+	p := kmsg.NewListOffsetsRequestTopicPartition()
+	p.Timestamp = -1
+	t.Partitions = append(t.Partitions, p)
+	req.Topics = append(req.Topics, t)
+	return req
+}
+
+func lastStable(resp kmsg.Response) int64 {
+	return resp.(*kmsg.ListOffsetsResponse).Topics[0].Partitions[0].Offset
+}
