@@ -470,7 +470,8 @@ func TestCompressionBombsTakeNoMemory(t *testing.T) {
 	b.unharmed()
 }
 
-// Damaged batches get the same error code from our broker as from a real one.
+// Damaged batches, and batches that lie about their producer, get the same error code from our broker
+// as from a real one.
 func TestDamagedBatchesAreRefusedAsByARealBroker(t *testing.T) {
 	ours := startBroker(t, options{})
 	real := testkit.RealKafka(t, "3.9.1").Broker(t, 0, testkit.ZooKeeper(t), "")
@@ -482,6 +483,14 @@ func TestDamagedBatchesAreRefusedAsByARealBroker(t *testing.T) {
 	recrc := func(b []byte) []byte {
 		binary.BigEndian.PutUint32(b[17:], crc32.Checksum(b[21:], crc32.MakeTable(crc32.Castagnoli)))
 		return b
+	}
+	from := func(producer int64, epoch int16, sequence int32) []byte {
+		return change(func(b []byte) []byte {
+			binary.BigEndian.PutUint64(b[43:], uint64(producer))
+			binary.BigEndian.PutUint16(b[51:], uint16(epoch))
+			binary.BigEndian.PutUint32(b[53:], uint32(sequence))
+			return recrc(b)
+		})
 	}
 	for _, c := range []struct {
 		name    string
@@ -510,6 +519,25 @@ func TestDamagedBatchesAreRefusedAsByARealBroker(t *testing.T) {
 		{"invalid lz4", batchAround(3, 1, []byte("garbage"))},
 		{"invalid zstd", batchAround(4, 1, []byte("garbage"))},
 		{"empty gzip", batchAround(1, 1, nil)},
+		{"transactional without a producer", change(func(b []byte) []byte { b[22] |= 0x10; return recrc(b) })},
+		{"an unknown producer that begins in the middle", from(5, 0, 7)},
+		{"its next batch", from(5, 0, 10)},
+		{"its last batch again", from(5, 0, 10)},
+		{"an earlier batch again", from(5, 0, 0)},
+		{"a gap", from(5, 0, 14)},
+		{"a newer epoch that does not begin at 0", from(5, 3, 13)},
+		{"a newer epoch", from(5, 3, 0)},
+		{"an older epoch", from(5, 2, 3)},
+		{"the highest epoch", from(5, 32767, 0)},
+		{"an epoch after the highest one", from(5, -32768, 0)},
+		{"a producer without an epoch", from(6, -1, 0)},
+		{"a producer without a sequence", from(6, 0, -1)},
+		{"a negative sequence", from(6, 0, -7)},
+		{"a negative producer", from(-7, 0, 0)},
+		{"the highest producer, with sequences that wrap", from(1<<63-1, 0, 1<<31-2)},
+		{"its next batch after the wrap", from(1<<63-1, 0, 1)},
+		{"an epoch without a producer", from(-1, 3, 0)},
+		{"a sequence without a producer", from(-1, -1, 5)},
 	} {
 		haveAnswer, have := produceRaw(t, ours.address(), "t", c.records)
 		wantAnswer, want := produceRaw(t, real.Address(), "t", c.records)
