@@ -56,6 +56,18 @@ func (t *Timers[E]) Arm(e E, deadline time.Time) {
 	t.set(e, at)
 }
 
+// Disarm makes sure that the entry is not called before it is armed again, and is not kept in memory.
+// The caller must hold the entry's lock.
+func (t *Timers[E]) Disarm(e E) {
+	a := e.alarm()
+	a.set = noAlarm
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if a.in {
+		heap.Remove(&t.heap, int(a.index))
+	}
+}
+
 // set sets the timer of e, or moves it, to the given time.
 func (t *Timers[E]) set(e E, at time.Duration) {
 	t.mu.Lock()

@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -61,4 +62,27 @@ func TestADeadlineIsDueInTimeAfterTheClockWasSet(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A disarmed entry is not called, and the others are called in order.
+func TestADisarmedEntryIsNotCalled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all, began := NewTimers[*Alarm](), time.Now()
+		alarms := make([]Alarm, 10)
+		for i := range alarms {
+			all.Arm(&alarms[i], began.Add(time.Duration(1+(i*7)%10)*time.Second))
+		}
+		for _, i := range []int{0, 4, 9} { // after 1, 9 and 4 seconds
+			all.Disarm(&alarms[i])
+			all.Disarm(&alarms[i])
+		}
+		all.Arm(&alarms[4], began.Add(20*time.Second))
+		var called []time.Duration
+		for wait := all.Due(func(*Alarm) {}); wait < time.Hour; wait = all.Due(func(*Alarm) { called = append(called, time.Since(began)/time.Second) }) {
+			time.Sleep(wait)
+		}
+		if want := []time.Duration{2, 3, 5, 6, 7, 8, 10, 20}; !slices.Equal(called, want) {
+			t.Errorf("called after %v seconds, want %v", []time.Duration(called), want)
+		}
+	})
 }

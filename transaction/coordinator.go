@@ -187,9 +187,10 @@ func (c *Coordinator) appendAgain(e *entry, tr *Transition) {
 	c.step(e, func(*Transaction, time.Time) *Effects { return &Effects{Append: tr} })
 }
 
-// arm sets the timer to the timeout of the transaction. The caller must hold e.mu.
+// arm sets the timer to the timeout of the transaction, unless the id is unloaded. The caller must hold
+// e.mu.
 func (c *Coordinator) arm(e *entry) {
-	if at, ongoing := e.txn.TimesOut(); ongoing {
+	if at, ongoing := e.txn.TimesOut(); ongoing && !e.unloaded.Load() {
 		c.timers.Arm(e, at)
 	}
 }

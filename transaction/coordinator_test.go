@@ -280,6 +280,37 @@ func TestTransactionsTimeOut(t *testing.T) {
 	}
 }
 
+// The timer of an unloaded transaction does not keep it in memory until its timeout, which may be days.
+func TestUnloadedTransactionsHaveNoTimers(t *testing.T) {
+	inCluster(t, func(f *fakeCluster) {
+		p := f.begin("x", 1)
+		f.begin("y", 1)
+		next := func() time.Duration {
+			return f.c.timers.Due(func(e *entry) { t.Errorf("%s is due", e.txn.ID) })
+		}
+		const none = time.Hour
+		if wait := next(); wait != time.Minute {
+			t.Errorf("the first timeout is in %v, want a minute", wait)
+		}
+		hold := make(chan struct{})
+		f.topic.Lock()
+		f.topic.Hold = hold
+		f.topic.Unlock()
+		go f.end("x", p, true) // is stored when x is unloaded
+		synctest.Wait()
+		f.resign()
+		close(hold)
+		synctest.Wait()
+		if wait := next(); wait != none {
+			t.Errorf("a timer fires in %v after the resignation", wait)
+		}
+		f.lead()
+		if wait := next(); wait != time.Minute {
+			t.Errorf("after the load the first timeout is in %v, want a minute", wait)
+		}
+	})
+}
+
 // What the coordinator stores of its own accord is not limited by a timeout of the transaction that is
 // shorter than the replication takes. The transaction would never end, and readers of its partitions
 // would wait for it.

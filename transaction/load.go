@@ -64,6 +64,7 @@ func (c *Coordinator) unload(partition int32, epoch metadata.LeaderEpoch) coordi
 	for _, e := range dropped.Entries {
 		e.mu.Lock()
 		e.unloaded.Store(true)
+		c.timers.Disarm(e)
 		e.mu.Unlock()
 	}
 	return dropped
