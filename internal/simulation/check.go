@@ -6,13 +6,13 @@ import (
 	"slices"
 	"strings"
 
-	zktree "github.com/monedula/monedula/zkserver/tree"
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/replication"
 	"github.com/monedula/monedula/settings"
 	"github.com/monedula/monedula/storage"
+	zktree "github.com/monedula/monedula/zkserver/tree"
 	"github.com/monedula/monedula/zkstore"
 )
 

@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 	"time"
 
-	zktree "github.com/monedula/monedula/zkserver/tree"
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/replication"
+	zktree "github.com/monedula/monedula/zkserver/tree"
 	"github.com/monedula/monedula/zkstore"
 )
 

@@ -34,8 +34,8 @@ import (
 	"runtime/debug"
 	"time"
 
-	zktree "github.com/monedula/monedula/zkserver/tree"
 	"github.com/monedula/monedula/metadata"
+	zktree "github.com/monedula/monedula/zkserver/tree"
 )
 
 // Config configures a simulation.
