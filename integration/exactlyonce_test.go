@@ -203,6 +203,18 @@ func (r *committedReader) count() int {
 	return r.total
 }
 
+// hasNumbers reports whether the numbers from one to before another are keys of a topic.
+func (r *committedReader) hasNumbers(topic string, from, to int) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id := from; id < to; id++ {
+		if len(r.values[topic][fmt.Sprint(id)]) == 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // await waits until n records have been read.
 func (r *committedReader) await(t testing.TB, n int) {
 	t.Helper()
@@ -253,4 +265,86 @@ func readCommittedRecords(t testing.TB, m *member, topic string, partitions int3
 		})
 	}
 	return records
+}
+
+// numberFeed writes one record for each number from 0 to each of its topics.
+type numberFeed struct {
+	t      testing.TB
+	client *kgo.Client
+	topics []string
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+	began  time.Time
+
+	mu   sync.Mutex // guards next and errs
+	next int
+	errs []error
+}
+
+// timestamp returns the timestamp of the records with a number. Event time is five times as fast as
+// the feed, so results are spread over many windows.
+func (f *numberFeed) timestamp(id int) time.Time {
+	return f.began.Add(time.Duration(id) * 100 * time.Millisecond)
+}
+
+func startNumberFeed(t testing.TB, opts []kgo.Opt, topics []string, perSecond int) *numberFeed {
+	t.Helper()
+	client, err := kgo.NewClient(append(opts, kgo.ProduceRequestTimeout(4*time.Second))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(background())
+	f := &numberFeed{t: t, client: client, topics: topics, cancel: cancel, began: time.Now().Truncate(time.Second)}
+	f.done.Go(func() { f.write(ctx, time.Second/time.Duration(perSecond)) })
+	t.Cleanup(func() {
+		cancel()
+		client.Close()
+		f.done.Wait()
+	})
+	return f
+}
+
+func (f *numberFeed) write(ctx context.Context, every time.Duration) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		f.mu.Lock()
+		id := f.next
+		f.next++
+		f.mu.Unlock()
+		for _, topic := range f.topics {
+			text := []byte(fmt.Sprint(id))
+			f.client.Produce(background(), &kgo.Record{Topic: topic, Key: text, Value: text, Timestamp: f.timestamp(id)}, func(_ *kgo.Record, err error) {
+				if err != nil {
+					f.mu.Lock()
+					f.errs = append(f.errs, err)
+					f.mu.Unlock()
+				}
+			})
+		}
+	}
+}
+
+func (f *numberFeed) count() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.next
+}
+
+// stop waits until everything is written, and returns the number of records of each topic.
+func (f *numberFeed) stop() int {
+	f.t.Helper()
+	f.cancel()
+	f.done.Wait()
+	ctx, cancel := context.WithTimeout(background(), time.Minute)
+	defer cancel()
+	if err := errors.Join(append(f.errs, f.client.Flush(ctx))...); err != nil {
+		f.t.Fatalf("writing the numbers: %v", err)
+	}
+	return f.next
 }

@@ -1,13 +1,10 @@
 package integration
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -83,11 +80,11 @@ func playStreams(t *testing.T, faults []streamsFault, kinds ...string) {
 		}
 	}
 	log("the application has closed")
-	s.feed.check(t, "the reader during the faults", s.results)
+	s.check("the reader during the faults", s.results)
 	for _, m := range s.members {
 		r := readCommittedTopics(t, patient(kgo.SeedBrokers(m.address())), streamsResults...)
 		r.await(t, 3*n)
-		s.feed.check(t, "a reader of "+m.String(), r)
+		s.check("a reader of "+m.String(), r)
 	}
 	for _, topic := range []string{"left", "right"} {
 		if sum := committedOffsets(t, s.members[0].address(), streamsID, topic); sum != int64(n) {
@@ -117,7 +114,7 @@ type streamsRun struct {
 	app       *testkit.Kafka
 	started   int
 	instances []*testkit.Process
-	feed      *streamsFeed
+	feed      *numberFeed
 	results   *committedReader
 }
 
@@ -129,7 +126,7 @@ func newStreamsRun(t *testing.T, kinds ...string) *streamsRun {
 		topics[topic] = streamsPartitions
 	}
 	s := &streamsRun{exactlyOnce: newExactlyOnce(t, kinds, streamsID+"-", topics), app: app}
-	s.feed = startStreamsFeed(t, s.patient(), 50)
+	s.feed = startNumberFeed(t, s.patient(), streamsInputs, 50)
 	s.results = readCommittedTopics(t, s.patient(), streamsResults...)
 	return s
 }
@@ -188,115 +185,21 @@ func (s *streamsRun) awaitProgress() {
 	id := s.feed.count()
 	testkit.Eventually(s.t, 2*time.Minute, fmt.Sprintf("the results of the inputs from %d", id), func() bool {
 		checkRunning(s.t, s.instances...)
-		return s.joined(id, id+20)
+		return s.results.hasNumbers("joined", id, id+20)
 	})
-}
-
-// joined reports whether inputs, from one to before another, were joined.
-func (s *streamsRun) joined(from, to int) bool {
-	r := s.results
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for id := from; id < to; id++ {
-		if len(r.values["joined"][fmt.Sprint(id)]) == 0 {
-			return false
-		}
-	}
-	return true
-}
-
-// streamsFeed writes one record with the same number as key to each input, again and again.
-type streamsFeed struct {
-	t      *testing.T
-	client *kgo.Client
-	cancel context.CancelFunc
-	done   sync.WaitGroup
-	began  time.Time
-
-	mu   sync.Mutex // guards next and errs
-	next int
-	errs []error
-}
-
-// timestamp returns the timestamp of both records with a number. Event time is five times as fast as
-// the feed, so results are spread over many windows.
-func (f *streamsFeed) timestamp(id int) time.Time {
-	return f.began.Add(time.Duration(id) * 100 * time.Millisecond)
-}
-
-func startStreamsFeed(t *testing.T, opts []kgo.Opt, perSecond int) *streamsFeed {
-	t.Helper()
-	client, err := kgo.NewClient(append(opts, kgo.ProduceRequestTimeout(4*time.Second))...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(background())
-	f := &streamsFeed{t: t, client: client, cancel: cancel, began: time.Now().Truncate(time.Second)}
-	f.done.Go(func() { f.write(ctx, time.Second/time.Duration(perSecond)) })
-	t.Cleanup(func() {
-		cancel()
-		client.Close()
-		f.done.Wait()
-	})
-	return f
-}
-
-func (f *streamsFeed) write(ctx context.Context, every time.Duration) {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		f.mu.Lock()
-		id := f.next
-		f.next++
-		f.mu.Unlock()
-		for _, topic := range streamsInputs {
-			text := []byte(fmt.Sprint(id))
-			f.client.Produce(background(), &kgo.Record{Topic: topic, Key: text, Value: text, Timestamp: f.timestamp(id)}, func(_ *kgo.Record, err error) {
-				if err != nil {
-					f.mu.Lock()
-					f.errs = append(f.errs, err)
-					f.mu.Unlock()
-				}
-			})
-		}
-	}
-}
-
-func (f *streamsFeed) count() int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.next
-}
-
-// stop waits until everything is written, and returns the number of records of each input.
-func (f *streamsFeed) stop() int {
-	f.t.Helper()
-	f.cancel()
-	f.done.Wait()
-	ctx, cancel := context.WithTimeout(background(), time.Minute)
-	defer cancel()
-	if err := errors.Join(append(f.errs, f.client.Flush(ctx))...); err != nil {
-		f.t.Fatalf("writing the inputs: %v", err)
-	}
-	return f.next
 }
 
 // check compares results with those of the input.
-func (f *streamsFeed) check(t *testing.T, who string, r *committedReader) {
-	t.Helper()
+func (s *streamsRun) check(who string, r *committedReader) {
+	s.t.Helper()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	want := map[string]map[string][]string{"joined": {}, "counts": {}, "windows": {}}
 	count := func(topic, key string) {
 		want[topic][key] = append(want[topic][key], fmt.Sprint(len(want[topic][key])+1))
 	}
-	for id := range f.next {
-		window := f.timestamp(id).Truncate(10 * time.Second).UnixMilli()
+	for id := range s.feed.count() {
+		window := s.feed.timestamp(id).Truncate(10 * time.Second).UnixMilli()
 		want["joined"][fmt.Sprint(id)] = []string{fmt.Sprintf("%d+%d", id, id)}
 		count("counts", fmt.Sprint(id%10))
 		count("windows", fmt.Sprintf("%d@%d", id%10, window))
@@ -308,12 +211,12 @@ func (f *streamsFeed) check(t *testing.T, who string, r *committedReader) {
 		for _, key := range slices.Sorted(maps.Keys(keys)) {
 			if difference := firstDifference(r.values[topic][key], want[topic][key]); difference != "" {
 				if differ++; differ <= 3 {
-					t.Errorf("%s: %s of key %s: %s", who, topic, key, difference)
+					s.t.Errorf("%s: %s of key %s: %s", who, topic, key, difference)
 				}
 			}
 		}
 		if differ > 3 {
-			t.Errorf("%s: %s: %d keys differ", who, topic, differ)
+			s.t.Errorf("%s: %s: %d keys differ", who, topic, differ)
 		}
 	}
 }
