@@ -143,7 +143,7 @@ func fillAt(t *testing.T, seeds []string, topic string, from, n int) {
 
 // committedOffsets returns the sum of the group's committed offsets of the topic, or -1 if they
 // cannot be fetched.
-func committedOffsets(t *testing.T, address, group, topic string) (sum int64) {
+func committedOffsets(t testing.TB, address, group, topic string) (sum int64) {
 	t.Helper()
 	client, err := kgo.NewClient(kgo.SeedBrokers(address))
 	if err != nil {

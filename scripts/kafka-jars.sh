@@ -2,20 +2,24 @@
 # Fetches the jars of a real Apache Kafka for interoperability tests and prints their directory.
 #   scripts/kafka-jars.sh [VERSION [MORE]]   default: 3.9.1; 1.1.1 has the consumer that uses ZooKeeper
 # MORE is streams (Kafka Streams) or connect (the file connectors and MirrorMaker 2): jars to use in
-# addition to those of the same version. The jars are cached in $MONEDULA_CACHE (default: ~/.cache/monedula).
+# addition to those of the same version. Or it is flink (Apache Flink) or spring (Spring for Apache
+# Kafka), and VERSION its version: all jars of that system, with clients of its own, without a broker.
+# The jars are cached in $MONEDULA_CACHE (default: ~/.cache/monedula).
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
 set -euo pipefail
 version=${1:-3.9.1}
 case ${2:-} in
-  '' | streams | connect) ;;
-  *) sed -n '2,5s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+  '' | streams | connect) what="Apache Kafka $version${2:+ ($2)}" ;;
+  flink) what="Apache Flink $version" ;;
+  spring) what="Spring for Apache Kafka $version" ;;
+  *) sed -n '2,7s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac
 cache=${MONEDULA_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/monedula}
 jars=$cache/kafka-${2:+$2-}$version
 if [ ! -e "$jars/.complete" ]; then
   for tool in java mvn; do
     command -v "$tool" >/dev/null || {
-      echo "kafka-jars.sh: '$tool' is needed to fetch Apache Kafka $version${2:+ ($2)} for the interoperability tests." >&2
+      echo "kafka-jars.sh: '$tool' is needed to fetch $what for the interoperability tests." >&2
       echo "Install it with: sudo apt-get install --no-install-recommends default-jdk-headless maven" >&2
       exit 1
     }
@@ -29,13 +33,13 @@ if [ ! -e "$jars/.complete" ]; then
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT
     case ${2:-$version} in
-      streams | connect) pom=$2.xml ;;
+      streams | connect | flink | spring) pom=$2.xml ;;
       1.*) pom=classic.xml ;;
       *) pom=pom.xml ;;
     esac
     cp "$here/kafka-peer/$pom" "$work/pom.xml"
-    (cd "$work" && mvn -q -B -Dkafka.version="$version" dependency:copy-dependencies -DoutputDirectory="$jars.part" >&2) || {
-      echo "kafka-jars.sh: could not fetch Apache Kafka $version${2:+ ($2)} with Maven; see the lines above." >&2
+    (cd "$work" && mvn -q -B -Drelease="$version" dependency:copy-dependencies -DoutputDirectory="$jars.part" >&2) || {
+      echo "kafka-jars.sh: could not fetch $what with Maven; see the lines above." >&2
       exit 1
     }
     rm -rf "$jars" && mv "$jars.part" "$jars"

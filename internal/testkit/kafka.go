@@ -59,13 +59,25 @@ func (k *Kafka) With(t testing.TB, jars string) *Kafka {
 	return k.withClasses(dir + "/*")
 }
 
+// JavaSystem returns a system that uses Kafka with clients of its own, "flink" or "spring", for
+// Compile and Command. It has neither a broker nor tools. If its jars are not available, the test
+// fails with a message that says what to install.
+func JavaSystem(t testing.TB, name, version string) *Kafka {
+	t.Helper()
+	dir, err := Script("scripts/kafka-jars.sh", version, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Kafka{Version: version, jars: dir}
+}
+
 // Compile compiles a Java program, given by its path in the source tree, and returns the release
 // with its class.
 func (k *Kafka) Compile(t testing.TB, source string) *Kafka {
 	t.Helper()
 	dir := t.TempDir()
 	cmd := exec.Command("javac", "-J-XX:TieredStopAtLevel=1", "-J-XX:+UseSerialGC", "-proc:none", "-d", dir, "-cp", k.classPath(), filepath.Join(Root(), source))
-	if _, errs, code := Run(t, 2*time.Minute, "", cmd); code != 0 {
+	if _, errs, code := Run(t, 5*time.Minute, "", cmd); code != 0 {
 		t.Fatalf("javac %s: exit code %d\n%s", source, code, errs)
 	}
 	return k.withClasses(dir)
