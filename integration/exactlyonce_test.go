@@ -36,10 +36,11 @@ type exactlyOnce struct {
 	topics map[string]int32 // the application's topics and how many partitions they have
 }
 
-// newExactlyOnce starts the brokers and creates the application's topics.
-func newExactlyOnce(t *testing.T, kinds []string, prefix string, topics map[string]int32) *exactlyOnce {
+// newExactlyOnce starts the brokers and creates the application's topics. more are further properties
+// of the brokers.
+func newExactlyOnce(t *testing.T, kinds []string, prefix string, topics map[string]int32, more ...string) *exactlyOnce {
 	t.Helper()
-	e := &exactlyOnce{cluster: newCluster(t, exactlyOnceProperties, kinds...), prefix: prefix, topics: topics}
+	e := &exactlyOnce{cluster: newCluster(t, append(slices.Clone(exactlyOnceProperties), more...), kinds...), prefix: prefix, topics: topics}
 	for topic, partitions := range topics {
 		e.createTopic(topic, [][]int32{{1, 2, 3}, {2, 3, 1}, {3, 1, 2}}[:partitions])
 	}

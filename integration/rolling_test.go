@@ -2,6 +2,7 @@ package integration
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -71,6 +72,31 @@ func TestARealClusterBecomesOursAndRealAgainUnderLoad(t *testing.T) {
 			c.compareDumps()
 		})
 	}
+}
+
+// A cluster of real brokers is replaced by our brokers, one at a time, and then by real ones again,
+// while a real Kafka Streams application with exactly_once_v2 runs on it. Once all brokers are of one
+// kind, the coordinators move and one broker is killed. Each input is processed once.
+func TestARealClusterBecomesOursAndRealAgainUnderStreams(t *testing.T) {
+	log := timedLog(t)
+	const session = "zookeeper.session.timeout.ms=18000" // so slow starts of real brokers do not expire it
+	properties := append(slices.Clone(exactlyOnceProperties), session)
+	s := startStreams(t, log, []string{"3.9.1", "3.9.1", "3.9.1"}, session)
+	for _, kind := range []string{"ours", "3.9.1"} {
+		for _, m := range s.members {
+			m.stop()
+			s.startAs(m, kind, properties)
+			s.awaitAllInSync()
+			s.awaitProgress()
+			log("%s: %s", m, s)
+		}
+		s.moveCoordinators()
+		s.killBroker(s.transactionCoordinator())
+		s.awaitAllInSync()
+		s.awaitProgress()
+		log("all brokers are %s: %s", kind, s)
+	}
+	s.finish(t, log)
 }
 
 // startAs starts a stopped member as another kind of broker, on the same directory and port.

@@ -59,18 +59,32 @@ var streamsFaults = []streamsFault{
 // compares the results with those computed from the input.
 func playStreams(t *testing.T, faults []streamsFault, kinds ...string) {
 	log := timedLog(t)
-	s := newStreamsRun(t, kinds...)
-	log("the cluster runs")
-	s.startInstance()
-	s.startInstance()
-	s.awaitProgress()
-	log("%s", s)
+	s := startStreams(t, log, kinds)
 	for _, fault := range faults {
 		fault.strike(s)
 		s.awaitProgress()
 		s.awaitAllInSync()
 		log("%s: %s", fault.name, s)
 	}
+	s.finish(t, log)
+}
+
+// startStreams starts the cluster and two instances, and waits until they have processed inputs.
+func startStreams(t *testing.T, log func(string, ...any), kinds []string, more ...string) *streamsRun {
+	t.Helper()
+	s := newStreamsRun(t, kinds, more...)
+	log("the cluster runs")
+	s.startInstance()
+	s.startInstance()
+	s.awaitProgress()
+	log("%s", s)
+	return s
+}
+
+// finish stops the application and compares its results, read from each broker, with those computed
+// from the input.
+func (s *streamsRun) finish(t *testing.T, log func(string, ...any)) {
+	t.Helper()
 	n := s.feed.stop()
 	s.results.await(t, 3*n)
 	log("%d inputs of each topic are processed", n)
@@ -118,14 +132,14 @@ type streamsRun struct {
 	results   *committedReader
 }
 
-func newStreamsRun(t *testing.T, kinds ...string) *streamsRun {
+func newStreamsRun(t *testing.T, kinds []string, more ...string) *streamsRun {
 	t.Helper()
 	app := testkit.RealKafka(t, "3.9.1").With(t, "streams").Compile(t, "integration/testdata/StreamsApp.java")
 	topics := map[string]int32{}
 	for _, topic := range slices.Concat(streamsInputs, streamsResults) {
 		topics[topic] = streamsPartitions
 	}
-	s := &streamsRun{exactlyOnce: newExactlyOnce(t, kinds, streamsID+"-", topics), app: app}
+	s := &streamsRun{exactlyOnce: newExactlyOnce(t, kinds, streamsID+"-", topics, more...), app: app}
 	s.feed = startNumberFeed(t, s.patient(), streamsInputs, 50)
 	s.results = readCommittedTopics(t, s.patient(), streamsResults...)
 	return s
