@@ -45,6 +45,21 @@ func TestSeeds(t *testing.T) {
 	}
 }
 
+func TestSeedsOfTransactions(t *testing.T) {
+	commits := 0
+	for seed := *first; seed < *first+uint64(*seeds); seed++ {
+		r := RunTransactions(Config{Seed: seed})
+		commits += r.Acked
+		if r.Err != nil {
+			t.Errorf("%v", r.Err)
+		}
+	}
+	t.Logf("%d transactions committed", commits)
+	if commits < *seeds*5 {
+		t.Errorf("only %d transactions were committed", commits)
+	}
+}
+
 // These seeds failed in the past. Three failed because of mistakes of the checker: it did not check
 // a leader that had lost data of another partition; it expected a follower that had dropped a
 // response to know the newest high watermark; and it missed records that were acknowledged in the

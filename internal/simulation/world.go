@@ -24,6 +24,12 @@
 //	compaction.go the cleaner
 //	logmoves.go   moves between log directories
 //	swarm.go      faults chosen by the seed
+//
+// Transactions have a simulation of their own, without brokers:
+//
+//	transactions.go  coordinators, partitions and the network between them; RunTransactions
+//	txnmember.go     transactional producers
+//	txncheck.go      the rules
 package simulation
 
 import (
