@@ -31,7 +31,7 @@ case $1 in
     echo -n "Starting zookeeper ... "
     if running; then echo "already running as process $(cat "$pid_file")."; exit 1; fi
     mkdir -p "$(dirname "$pid_file")" "${LOG_DIR:-$base/logs}"
-    "$base/scripts/zookeeper-classpath.sh" >/dev/null
+    [ -z "${ZOOKEEPER_HOME:-}" ] || "$base/scripts/zookeeper-classpath.sh" >/dev/null
     setsid "$base/bin/zookeeper-server-start.sh" "$config" >"${LOG_DIR:-$base/logs}/zookeeper.out" 2>&1 </dev/null &
     echo $! >"$pid_file"
     for _ in $(seq 150); do

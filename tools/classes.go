@@ -21,6 +21,9 @@ import (
 // ServerClass is the class whose main method starts a broker.
 const ServerClass = "kafka.Kafka"
 
+// ZooKeeperServerClass is the class whose main method starts a ZooKeeper server.
+const ZooKeeperServerClass = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
+
 // classes maps the Java classes behind the scripts of Kafka 0.8 to 3.9 to the tools that replace
 // them. Documents and scripts start these classes with kafka-run-class.sh.
 var classes = map[string]cli.Tool{

@@ -34,6 +34,8 @@ func run(args []string) int {
 		return 0
 	case server.StartCommand:
 		return startServer(args[1:])
+	case server.ZooKeeperStartCommand:
+		return startZooKeeper(args[1:])
 	case runClass:
 		return runByClass(args[1:])
 	}
@@ -56,8 +58,11 @@ func runByClass(args []string) int {
 		return 1
 	}
 	class := args[0]
-	if class == tools.ServerClass {
+	switch class {
+	case tools.ServerClass:
 		return startServer(args[1:])
+	case tools.ZooKeeperServerClass:
+		return startZooKeeper(args[1:])
 	}
 	if class == "--version" {
 		fmt.Println(cli.Version)
@@ -83,6 +88,7 @@ func runTool(tool cli.Tool, args []string) int {
 func usage() {
 	fmt.Fprintln(os.Stderr, "usage: monedula PROGRAM [ARGUMENTS], where PROGRAM is one of:")
 	fmt.Fprintf(os.Stderr, "  %-28s %s\n", server.StartCommand, "Starts a broker.")
+	fmt.Fprintf(os.Stderr, "  %-28s %s\n", server.ZooKeeperStartCommand, "Starts an embedded ZooKeeper server of one node.")
 	all := tools.All()
 	for _, name := range tools.Names() {
 		fmt.Fprintf(os.Stderr, "  %-28s %s\n", name, all[name].Summary)

@@ -49,7 +49,7 @@ var allowed = map[string][]string{
 	"transaction":     {"coordinator", "replication"},
 	"broker/api":      {"admin", "controller", "network", "replication", "storage", "zkstore", "group", "transaction", "producerids"},
 	"broker":          {"*"},
-	"cmd/monedula":    {"broker", "tools", "tools/cli", "tools/server", "internal/gcpacer"},
+	"cmd/monedula":    {"broker", "tools", "tools/cli", "tools/server", "zkserver", "internal/gcpacer"},
 
 	// The tools: their command line, their connections, and a package for each family. Families do
 	// not import one another; tools lists them all.

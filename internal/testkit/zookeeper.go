@@ -14,6 +14,10 @@ import (
 	"time"
 )
 
+// embeddedVariable is the environment variable that makes tests use the embedded server of ./monedula
+// in place of single servers of Apache ZooKeeper, if it is "embedded".
+const embeddedVariable = "MONEDULA_ZOOKEEPER"
+
 // Ensemble is one running ZooKeeper server of a test.
 type Ensemble struct {
 	Port  int
@@ -116,7 +120,11 @@ func (z *Ensemble) launch() error {
 	if err := os.WriteFile(properties, []byte(text), 0o644); err != nil {
 		return err
 	}
-	cmd := exec.Command(filepath.Join(Root(), "bin/zookeeper-server-start.sh"), properties)
+	args := []string{properties}
+	if os.Getenv(embeddedVariable) == "embedded" && !strings.Contains(z.lines, "server.") {
+		args = []string{"--embedded", properties}
+	}
+	cmd := exec.Command(filepath.Join(Root(), "bin/zookeeper-server-start.sh"), args...)
 	forceSync := "no"
 	if z.sync {
 		forceSync = "yes"

@@ -23,6 +23,9 @@ var StopTool = cli.Tool{
 // name.
 const StartCommand = "kafka-server-start"
 
+// ZooKeeperStartCommand is the subcommand that runs the embedded ZooKeeper server.
+const ZooKeeperStartCommand = "zookeeper-server-start"
+
 // runServerStop sends SIGTERM (or $SIGNAL) to our brokers: to all of them, or to the one that was
 // started with the given properties file. It does not wait for them to exit.
 func runServerStop(env *cli.Env, args []string) int {

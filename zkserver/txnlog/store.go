@@ -208,9 +208,6 @@ func (s *Store) Usage() (snapshots, logs int64) {
 	return size(s.snaps), size(s.logs)
 }
 
-// Dirs returns the directories of the snapshots and of the logs.
-func (s *Store) Dirs() (snapshots, logs string) { return s.snaps, s.logs }
-
 // Close closes the files. Transactions that were not committed are lost.
 func (s *Store) Close() error {
 	err := s.closeLog()
