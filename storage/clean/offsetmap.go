@@ -3,6 +3,7 @@ package clean
 import (
 	"encoding/binary"
 	"hash/maphash"
+	"math/bits"
 
 	"github.com/monedula/monedula/record"
 )
@@ -58,7 +59,7 @@ func (m *OffsetMap) hash(key []byte) [2]uint64 {
 // slot returns the slot of a hash, or the free one where it belongs.
 func (m *OffsetMap) slot(hash [2]uint64) []byte {
 	n := uint64(len(m.slots) / slotSize)
-	for i := hash[0] % n; ; {
+	for i, _ := bits.Mul64(hash[0], n); ; { // a number below n, without a division
 		s := m.slots[i*slotSize:][:slotSize:slotSize]
 		if binary.LittleEndian.Uint64(s[16:]) == 0 ||
 			binary.LittleEndian.Uint64(s) == hash[0] && binary.LittleEndian.Uint64(s[8:]) == hash[1] {

@@ -32,6 +32,19 @@ func TestAnOffsetMapHoldsTheLatestOffsetOfEachKey(t *testing.T) {
 	}
 }
 
+func TestAnOffsetMapTakesNoMoreMemoryThanItsKeysNeed(t *testing.T) {
+	m := NewOffsetMap(1<<40, 0.9)
+	if len(m.slots) > 32<<10 {
+		t.Errorf("an empty map has %d bytes", len(m.slots))
+	}
+	for i := range 10_000 {
+		m.Put(fmt.Append(nil, i), record.Offset(i))
+	}
+	if len(m.slots) > 3*10_000*slotSize {
+		t.Errorf("a map of 10,000 keys has %d bytes", len(m.slots))
+	}
+}
+
 func TestAFullOffsetMapRefusesKeysAndStaysWithinItsSize(t *testing.T) {
 	for slots := 1; slots < 4000; slots = slots*3/2 + 1 {
 		for _, load := range []float64{0.5, 0.9, 1, 0, 7} {
