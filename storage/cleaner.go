@@ -14,6 +14,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/monedula/monedula/internal/kafkalog"
+	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/settings"
 	"github.com/monedula/monedula/storage/clean"
 )
@@ -51,6 +52,21 @@ func cleanerOptionsOf(c *settings.Config) CleanerOptions {
 // leaves it alone until a restart.
 const uncleanableRetry = 10 * time.Minute
 
+// setAside describes why a log is not cleaned for a while.
+type setAside struct {
+	cause error
+	retry int64 // when it is tried again (ms), if needs is 0
+	needs int64 // the bytes for which its log directory has too little free space
+}
+
+// over reports whether the log may be tried again.
+func (s setAside) over(l *Log, now int64) bool {
+	if s.needs > 0 {
+		return l.dir.space.fits(record.FromReplication, s.needs)
+	}
+	return s.retry <= now
+}
+
 // cleaner compacts the logs of a Manager. As in Kafka there are log.cleaner.threads threads, each of
 // which cleans the log with the largest dirty part that no other thread is cleaning, and pauses if
 // there is none. A pausing thread is a timer and no goroutine.
@@ -70,13 +86,13 @@ type cleaner struct {
 
 	mu          sync.Mutex // guards the fields below
 	busy        map[*Log]struct{}
-	uncleanable map[*Log]int64 // by log that could not be cleaned, when it is tried again (ms)
+	uncleanable map[*Log]setAside
 	figures     cleanerFigures
 }
 
 func newCleaner(m *Manager) *cleaner {
 	c := &cleaner{m: m, log: kafkalog.For(m.config.Log, "kafka.log.LogCleaner"), pool: newPool(math.MaxInt), stopped: make(chan struct{}),
-		busy: map[*Log]struct{}{}, uncleanable: map[*Log]int64{}}
+		busy: map[*Log]struct{}{}, uncleanable: map[*Log]setAside{}}
 	c.options.Store(&m.config.Options.Cleaner)
 	return c
 }
@@ -197,7 +213,7 @@ func (c *cleaner) candidates(now int64) []*Log {
 	logs := c.m.logs.list(false)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	maps.DeleteFunc(c.uncleanable, func(l *Log, retry int64) bool { return retry <= now || l.check() != nil })
+	maps.DeleteFunc(c.uncleanable, func(l *Log, s setAside) bool { return s.over(l, now) || l.check() != nil })
 	return slices.DeleteFunc(logs, func(l *Log) bool {
 		_, busy := c.busy[l]
 		_, uncleanable := c.uncleanable[l]
@@ -225,7 +241,7 @@ func (c *cleaner) plan(l *Log, now int64) (p clean.Plan, ok bool) {
 			l.name, state.Checkpoint, state.End, state.Start)
 	}
 	if p.Reset != clean.NoReset {
-		l.dir.checkpoints.writeCleaned(l, p.FirstDirty, v.truncations)
+		l.markClean(p.FirstDirty, v.truncations)
 	}
 	return p, true
 }
@@ -284,6 +300,9 @@ func (t *cleanerThread) clean(l *Log, plan clean.Plan) (err error) {
 		log:     kafkalog.WithPrefix(c.m.config.Log, "kafka.log.LogCleaner", "Cleaner %d: ", t.id),
 	}
 	end, err := run.run()
+	if errors.Is(err, errSegmentSplit) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -291,8 +310,19 @@ func (t *cleanerThread) clean(l *Log, plan clean.Plan) (err error) {
 	c.mu.Lock()
 	c.figures.cleaned(t.id, run.stats)
 	c.mu.Unlock()
-	l.dir.checkpoints.writeCleaned(l, end, run.view.truncations)
+	l.markClean(end, run.view.truncations)
 	return nil
+}
+
+// markClean checkpoints that the log is clean up to an offset. Cleanings do not read what is below the
+// log start, so the log start becomes durable first: if it went back, records that were never read
+// would count as clean.
+func (l *Log) markClean(end record.Offset, truncations int64) {
+	c, v := &l.dir.checkpoints, l.positions.load()
+	if v.LogStart > max(c.offset(logStartFile, l.tp), 0) && (v.LogStart > v.segments[0].base || l.names.pending()) {
+		c.writeLogStarts()
+	}
+	c.writeCleaned(l, end, truncations)
 }
 
 // pause waits as the I/O limit demands after bytes were read or written. It returns an error if the
@@ -321,11 +351,16 @@ func (c *cleaner) sleep(d time.Duration) {
 	}
 }
 
-// failed handles the error of a cleaning. A disk error takes the directory offline. Any other makes
-// the log uncleanable for a while, unless the log is changing or closed.
+// failed handles the error of a cleaning. A disk error takes the directory offline. A cleaning that
+// needs more space than is free waits until that much is free. Any other error makes the log
+// uncleanable for a while, unless the log is changing or closed.
 func (c *cleaner) failed(l *Log, err error) {
+	var space *spaceError
 	switch {
 	case errors.Is(err, errCleaningAborted), l.check() != nil:
+	case errors.As(err, &space):
+		c.log.Warnf("Cleaning log %s waits for free disk space: %v", l.name, err)
+		c.setAside(l, setAside{cause: err, needs: space.bytes})
 	case isTooManyFiles(err):
 		c.log.Warnf("Cleaning log %s failed; it will be tried again: %v", l.name, err)
 	case isDiskError(err):
@@ -333,10 +368,14 @@ func (c *cleaner) failed(l *Log, err error) {
 	default:
 		c.log.Warnf("Unexpected exception thrown when cleaning log %v. Marking its partition (%s) as uncleanable; it will be tried again in %v: %v",
 			l, l.name, uncleanableRetry, err)
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.uncleanable[l] = c.m.env.now() + uncleanableRetry.Milliseconds()
+		c.setAside(l, setAside{cause: err, retry: c.m.env.now() + uncleanableRetry.Milliseconds()})
 	}
+}
+
+func (c *cleaner) setAside(l *Log, s setAside) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.uncleanable[l] = s
 }
 
 func (c *cleaner) release(l *Log) {

@@ -262,7 +262,7 @@ func TestADamagedPartitionIsSetAsideAndTheOthersAreCleaned(t *testing.T) {
 			t.Errorf("the other partition is clean up to %d", offset)
 		}
 		s := h.CleanerStatus().Uncleanable["/data"]
-		if s.Partitions != 1 || s.Bytes == 0 {
+		if s.Partitions != 1 || s.Bytes == 0 || !strings.Contains(s.Reasons[partition0], "Record is corrupt (stored crc") {
 			t.Errorf("uncleanable: %+v", s)
 		}
 		if lines := h.lines.String(); strings.Count(lines, "Marking its partition (t-0) as uncleanable") != 1 || !strings.Contains(lines, "Record is corrupt (stored crc") {
@@ -532,4 +532,42 @@ func readOnce(t *testing.T, l *Log, from record.Offset, value func(record.Offset
 		}
 	}
 	return offsets
+}
+
+// A cleaning for which the disk has too little space is not tried again until there is enough, and
+// then at once.
+func TestACleaningBeginsWhenThereIsSpace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fsys := &sizedFS{FS: vfs.NewMem(), free: 2500}
+		h := start(t, fsys, func(c *ManagerConfig) {
+			c.Now, c.Defaults, c.DiskLowWatermark, c.Cleaner.Backoff = time.Now, compactedTopic(), 4000, time.Second
+		})
+		h.Start()
+		l := h.log(t, compactedTopic())
+		for i := range 8 {
+			put(t, l, "key", fmt.Sprint(i))
+		}
+		size := l.Size() // with it, less than half of the watermark would be free
+		if size <= 500 {
+			t.Fatalf("the log has only %d bytes", size)
+		}
+		roll(t, l)
+		time.Sleep(uncleanableRetry + time.Minute)
+		synctest.Wait()
+		wantEqual(t, "size", l.Size(), size)
+		wantEqual(t, "attempts", strings.Count(h.lines.String(), "Beginning cleaning of log t-0"), 1)
+		if s := h.CleanerStatus().Uncleanable["/data"]; s.Partitions != 1 || !strings.Contains(s.Reasons[partition0], "too little free disk space") {
+			t.Errorf("uncleanable: %+v", s)
+		}
+		fsys.mu.Lock()
+		fsys.free = 1 << 39
+		fsys.mu.Unlock()
+		time.Sleep(diskCheck + 2*time.Second)
+		synctest.Wait()
+		if l.Size() >= size {
+			t.Errorf("with enough space the log still has %d bytes", l.Size())
+		}
+		wantEqual(t, "uncleanable partitions", h.CleanerStatus().Uncleanable["/data"].Partitions, 0)
+		noError(t, h.Close())
+	})
 }

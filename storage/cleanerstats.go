@@ -2,6 +2,7 @@ package storage
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -79,11 +80,11 @@ type CleanerStatus struct {
 	Uncleanable map[string]UncleanableLogs
 }
 
-// UncleanableLogs counts the logs of a directory that could not be cleaned, and the bytes in them
-// that are due.
+// UncleanableLogs describes the logs of a directory that could not be cleaned.
 type UncleanableLogs struct {
 	Partitions int
-	Bytes      int64
+	Bytes      int64                     // that are due
+	Reasons    map[TopicPartition]string // one line each
 }
 
 // cleanerFigures collect what CleanerStatus reports.
@@ -132,17 +133,18 @@ func (c *cleaner) status() CleanerStatus {
 		s.MaxCompactionDelaySec = max(s.MaxCompactionDelaySec, int(delay/1000))
 	}
 	s.RecopyPercent = int(100 * float64(written) / float64(max(read, 1)))
-	var logs []*Log
-	for l := range c.uncleanable {
-		logs = append(logs, l)
-	}
+	uncleanable := maps.Clone(c.uncleanable)
 	c.mu.Unlock()
-	for _, l := range logs {
+	for l, aside := range uncleanable {
 		n, online := s.Uncleanable[l.dir.path]
 		if !online || l.check() != nil {
 			continue
 		}
 		n.Partitions++
+		if n.Reasons == nil {
+			n.Reasons = map[TopicPartition]string{}
+		}
+		n.Reasons[l.tp], _, _ = strings.Cut(aside.cause.Error(), "\n")
 		if state, err := l.cleanState(now); err == nil && len(state.Segments) > 0 {
 			n.Bytes += state.Plan(now).CleanableBytes
 		}

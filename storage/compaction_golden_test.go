@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/monedula/monedula/internal/golden"
 	"github.com/monedula/monedula/internal/vfs"
 	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/settings"
@@ -139,22 +140,68 @@ func TestCleanedTopicsEqualThoseOfARealBroker(t *testing.T) {
 			if err := h.thread().clean(l, p); err != nil {
 				t.Fatal(err)
 			}
-			have := batchesIn(t, l.Path())
-			for i := range max(len(have), len(want)) {
-				switch {
-				case i >= len(have) || i >= len(want):
-					t.Fatalf("%d batches instead of %d", len(have), len(want))
-				case have[i].String() != want[i].String():
-					t.Fatalf("batch %d is\n%v\nthat of the real broker\n%v", i, have[i], want[i])
-				case have[i].Codec() == record.None && !bytes.Equal(have[i].Batch, want[i].Batch):
-					t.Errorf("batch %d has other bytes", i)
-				}
-			}
+			compareBatches(t, batchesIn(t, l.Path()), want)
 			compareFiles(t, l.Path(), filepath.Join(after, l.name))
+			compareTimes(t, l.Path(), filepath.Join(after, l.name))
 		})
 	}
 	if have, want := mustRead(t, filepath.Join(dir, cleanerOffsetFile)), mustRead(t, filepath.Join(after, cleanerOffsetFile)); !sameLines(have, want) {
 		t.Errorf("checkpoint\n%s\nof the real broker\n%s", have, want)
+	}
+}
+
+// compareBatches compares batches with those of a real broker. Compressed bytes may differ.
+func compareBatches(t *testing.T, have, want []filedBatch) {
+	t.Helper()
+	for i := range max(len(have), len(want)) {
+		switch {
+		case i >= len(have) || i >= len(want):
+			t.Fatalf("%d batches instead of %d", len(have), len(want))
+		case have[i].String() != want[i].String():
+			t.Fatalf("batch %d is\n%v\nthat of the real broker\n%v", i, have[i], want[i])
+		case have[i].Codec() == record.None && !bytes.Equal(have[i].Batch, want[i].Batch):
+			t.Errorf("batch %d has other bytes", i)
+		}
+	}
+}
+
+// goldenCleaned are the ends of the compacted topics in the golden directories.
+var goldenCleaned = map[string]record.Offset{"compacted": 200, "compacted-txn": 84, "__transaction_state": 74}
+
+// The compacted logs of a real broker that was stopped cleanly, and of one that was killed, become
+// those that a real broker makes of them. An empty last segment makes all others cleanable.
+func TestGoldenLogsAreCleanedToWhatARealBrokerLeaves(t *testing.T) {
+	for _, from := range []string{"clean", "crash"} {
+		t.Run(from, func(t *testing.T) {
+			dir, after := t.TempDir(), unpack(t, "compaction/golden-"+from+".tar.gz")
+			golden.Copy(t, "logdir-3.9.1/"+from, dir)
+			config, _ := goldenConfig(t, dir, "0sgbqu-pRSaA02ZiJbjctA", "znodes.txt")
+			at := time.Date(2026, 11, 30, 18, 0, 0, 0, time.UTC)
+			for topic, end := range goldenCleaned {
+				name := filepath.Join(dir, topic+"-0")
+				if cleaned, set := cleanedAt(batchesIn(t, name), batchesIn(t, filepath.Join(after, topic+"-0")), config.TopicConfig(topic)); set {
+					at = cleaned
+				}
+				noError(t, os.WriteFile(segmentPath(name, end, logSuffix), nil, 0o644))
+			}
+			config.Now = func() time.Time { return at }
+			h := &host{config: config}
+			h.open(t)
+			for topic, end := range goldenCleaned {
+				l := h.Log(TopicPartition{Topic: topic})
+				l.SetHighWatermark(end)
+				p, ok := h.cleaner.plan(l, at.UnixMilli())
+				if !ok || p.FirstUncleanable != end || !p.Due(l.Config().MinCleanableDirtyRatio) {
+					t.Fatalf("%s: no cleaning is due: %+v", topic, p)
+				}
+				noError(t, h.thread().clean(l, p))
+				compareBatches(t, batchesIn(t, l.Path()), batchesIn(t, filepath.Join(after, l.name)))
+				compareFiles(t, l.Path(), filepath.Join(after, l.name))
+			}
+			if have, want := mustRead(t, filepath.Join(dir, cleanerOffsetFile)), mustRead(t, filepath.Join(after, cleanerOffsetFile)); !sameLines(have, want) {
+				t.Errorf("checkpoint\n%s\nof the real broker\n%s", have, want)
+			}
+		})
 	}
 }
 
@@ -167,7 +214,24 @@ func sameLines(a, b []byte) bool {
 	return slices.Equal(lines(a), lines(b))
 }
 
-// compareFiles compares the names of the files, the transaction indexes and the modification times.
+// compareTimes compares the modification times of the segments.
+func compareTimes(t *testing.T, ours, real string) {
+	t.Helper()
+	segments, err := filepath.Glob(filepath.Join(real, "*"+logSuffix))
+	noError(t, err)
+	for _, w := range segments {
+		f := filepath.Join(ours, filepath.Base(w))
+		a, err := os.Stat(f)
+		noError(t, err)
+		b, err := os.Stat(w)
+		noError(t, err)
+		if a.ModTime().Unix() != b.ModTime().Unix() {
+			t.Errorf("%s was modified at %v instead of %v", f, a.ModTime(), b.ModTime())
+		}
+	}
+}
+
+// compareFiles compares the names of the files and the transaction indexes.
 func compareFiles(t *testing.T, ours, real string) {
 	t.Helper()
 	for _, suffix := range append(segmentSuffixes[:], snapshotSuffix) {
@@ -186,13 +250,8 @@ func compareFiles(t *testing.T, ours, real string) {
 			if suffix == txnIndexSuffix && !bytes.Equal(mustRead(t, f), mustRead(t, w)) {
 				t.Errorf("%s is %x instead of %x", f, mustRead(t, f), mustRead(t, w))
 			}
-			a, err := os.Stat(f)
+			_, err := os.Stat(f)
 			noError(t, err)
-			b, err := os.Stat(w)
-			noError(t, err)
-			if suffix == logSuffix && a.ModTime().Unix() != b.ModTime().Unix() {
-				t.Errorf("%s was modified at %v instead of %v", f, a.ModTime(), b.ModTime())
-			}
 		}
 	}
 }

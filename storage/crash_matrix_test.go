@@ -27,6 +27,9 @@ type found struct {
 	batches []record.Batch
 }
 
+// errNoData ends a read of a log with a gap at its end.
+var errNoData = errors.New("no data")
+
 // serve reads the whole log, as replicas do, and checks every batch.
 func serve(l *Log) (found, error) {
 	f := found{Offsets: l.Offsets(), values: map[record.Offset]string{}}
@@ -44,7 +47,7 @@ func serve(l *Log) (found, error) {
 			return f, err
 		}
 		if len(set) == 0 {
-			return f, fmt.Errorf("no data at %d, but the log ends at %d", next, f.LogEnd)
+			return f, fmt.Errorf("%w at %d, but the log ends at %d", errNoData, next, f.LogEnd)
 		}
 		for len(set) > 0 {
 			var b record.Batch

@@ -39,12 +39,16 @@ func TestRandomHistoriesSurviveCrashes(t *testing.T) {
 	if *crashSeeds > 0 {
 		seeds = *crashSeeds
 	}
+	runRandomHistories(t, seeds, false)
+}
+
+func runRandomHistories(t *testing.T, seeds int, compacted bool) {
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	for range 2 {
 		wg.Go(func() {
 			for i := next.Add(1) - 1; i < int64(seeds) && !t.Failed(); i = next.Add(1) - 1 {
-				runRandomHistory(t, uint64(*crashFirst)+uint64(i))
+				runRandomHistory(t, uint64(*crashFirst)+uint64(i), compacted)
 				if (i+1)%1000 == 0 {
 					t.Logf("%d of %d histories", i+1, seeds)
 				}
@@ -54,8 +58,8 @@ func TestRandomHistoriesSurviveCrashes(t *testing.T) {
 	wg.Wait()
 }
 
-func runRandomHistory(t *testing.T, seed uint64) {
-	h := &randomHistory{t: t, r: rand.New(rand.NewPCG(seed, 1)), disk: &crashingFS{mem: vfs.NewMem()}}
+func runRandomHistory(t *testing.T, seed uint64, compacted bool) {
+	h := &randomHistory{t: t, r: rand.New(rand.NewPCG(seed, 1)), disk: &crashingFS{mem: vfs.NewMem()}, compacted: compacted}
 	h.forget()
 	err := h.begin()
 	for range 1 + h.r.IntN(3) {
@@ -73,7 +77,7 @@ type loggedBatch struct {
 	base, last record.Offset
 	epoch      metadata.LeaderEpoch
 	stamp      int64
-	values     []string
+	values     []string // by offset; of a compacted log "key=value", and empty where no record remains
 	producer   int64
 	txn        bool
 	marker     bool
@@ -106,6 +110,10 @@ type randomHistory struct {
 	stamp    int64
 	serial   int
 	topics   byte // number of topics with this name so far
+
+	compacted bool
+	cleaned   record.Offset // the high watermark of the last cleaning
+	cleaning  bool          // one is in progress
 }
 
 const noLimit = record.Offset(1) << 62
@@ -116,6 +124,7 @@ func (h *randomHistory) note(f string, a ...any) { h.steps = append(h.steps, fmt
 func (h *randomHistory) forget() {
 	h.batches, h.ever, h.open = nil, map[record.Offset][]string{}, map[int64]bool{}
 	h.kept, h.durable, h.limit, h.start, h.oldStart, h.deleted, h.high, h.epoch = 0, 0, noLimit, 0, 0, 0, 0, 0
+	h.cleaned = 0
 	h.topics++
 }
 
@@ -123,6 +132,10 @@ func (h *randomHistory) forget() {
 func (h *randomHistory) begin() error {
 	c := testTopic()
 	c.SegmentBytes, c.IndexIntervalBytes, c.SegmentIndexBytes, c.FileDeleteDelayMs = 1400, 200, 4096, 5
+	if h.compacted {
+		c.CleanupCompact, c.CleanupDelete = true, false
+		c.DeleteRetentionMs = int64(h.r.IntN(2)) * 86400000
+	}
 	h.lines, h.later = &lineBuffer{}, nil
 	m, err := NewManager(ManagerConfig{FS: h.disk.fs(), Dirs: []string{"/data"}, Log: kafkalog.New(h.lines), BrokerID: 7, ClusterID: "cluster",
 		Defaults: c, Options: crashOptions(), Later: func(_ time.Duration, f func()) { h.later = append(h.later, f) }})
@@ -152,18 +165,13 @@ func (h *randomHistory) run() error {
 		h.disk.stopAt = h.disk.changes + 1 + h.r.IntN(300)
 	}
 	for range 10 + h.r.IntN(60) {
-		h.kept = h.end()
-		if err := h.step(); err != nil && !h.disk.stopped {
+		if err := h.once(); err != nil {
 			return err
 		}
 		if h.disk.stopped {
 			h.note("stopped at %s %s", h.disk.last.Kind, h.disk.last.Name)
 			return h.restart()
 		}
-		if err := h.l.check(); err != nil {
-			return err
-		}
-		h.kept, h.limit = h.end(), noLimit
 	}
 	if err := h.look(h.kept, true); err != nil {
 		return fmt.Errorf("during the run: %w", err)
@@ -178,6 +186,20 @@ func (h *randomHistory) run() error {
 		}
 	}
 	return h.restart()
+}
+
+// once runs one random operation. It returns nil if the operation stops the machine.
+func (h *randomHistory) once() error {
+	h.kept = h.end()
+	err := h.step()
+	if h.disk.stopped {
+		return nil
+	}
+	if err == nil {
+		err = h.l.check()
+	}
+	h.kept, h.limit = h.end(), noLimit
+	return err
 }
 
 // restart ends the run and begins the next one.
@@ -221,7 +243,7 @@ func (h *randomHistory) accept(survival vfs.Survival) error {
 	if survival != vfs.Everything {
 		h.oldStart = h.start
 	}
-	h.high = min(h.high, h.end())
+	h.high, h.cleaned = min(h.high, h.end()), min(h.cleaned, h.end())
 	if n := len(found); n > 0 {
 		h.epoch = max(h.epoch, found[n-1].epoch)
 	}
@@ -238,7 +260,13 @@ func (h *randomHistory) noteOpen() {
 }
 
 func (h *randomHistory) step() error {
-	switch k := h.r.IntN(44); {
+	kinds := 44
+	if h.compacted && !h.cleaning {
+		kinds = 56
+	}
+	switch k := h.r.IntN(kinds); {
+	case k >= 44:
+		return h.clean()
 	case k < 18:
 		return h.append()
 	case k < 22:
@@ -339,10 +367,23 @@ func (h *randomHistory) batch(at record.Offset) (loggedBatch, record.Batch, erro
 	for range 1 + h.r.IntN(4) {
 		h.serial++
 		v := fmt.Sprintf("%d %s", h.serial, strings.Repeat(".", h.r.IntN(120)))
+		if h.compacted {
+			key := fmt.Sprint("key ", h.r.IntN(6))
+			if h.r.IntN(6) == 0 {
+				v = ""
+			}
+			b.values = append(b.values, key+"="+v)
+			records = append(records, rec{key, v, b.stamp})
+			continue
+		}
 		b.values = append(b.values, v)
 		records = append(records, rec{"", v, b.stamp})
 	}
 	b.last = at + record.Offset(len(records)) - 1
+	if h.compacted {
+		encoded, err := keyedBatch(o, records)
+		return b, stamped(encoded, b), err
+	}
 	return b, stamped(batch(h.t, o, records...), b), nil
 }
 
@@ -364,8 +405,8 @@ func (h *randomHistory) truncate() error {
 	if keep < n {
 		to = h.batches[keep].base
 	}
-	if to < h.l.Offsets().LogStart {
-		return nil
+	if to < h.l.Offsets().LogStart || to < h.cleaned {
+		return nil // the latter are below the high watermark
 	}
 	h.note("truncate to %d", to)
 	h.durable, h.kept, h.limit = min(h.durable, to), min(h.kept, to), to
@@ -437,7 +478,7 @@ func (h *randomHistory) deleteTopic() error {
 // found reads the whole log.
 func (h *randomHistory) found() ([]loggedBatch, error) {
 	f, err := serve(h.l)
-	if err != nil {
+	if err != nil && !(h.compacted && errors.Is(err, errNoData)) { // see loader.lost
 		return nil, err
 	}
 	var found []loggedBatch
@@ -445,14 +486,20 @@ func (h *randomHistory) found() ([]loggedBatch, error) {
 		g := loggedBatch{base: b.BaseOffset(), last: b.LastOffset(), epoch: b.PartitionLeaderEpoch(), stamp: b.MaxTimestamp(),
 			producer: b.ProducerID(), txn: b.IsTransactional(), marker: b.IsControl()}
 		if g.marker {
-			c, _, err := b.Control()
+			c, ok, err := b.Control()
 			if err != nil {
 				return nil, err
 			}
-			g.aborts = c.Type == record.Abort
+			g.aborts = ok && c.Type == record.Abort
 		}
-		for at := g.base; at <= g.last; at++ {
-			g.values = append(g.values, f.values[at])
+		if h.compacted && !g.marker {
+			if g.values, err = keyedValues(b); err != nil {
+				return nil, err
+			}
+		} else {
+			for at := g.base; at <= g.last; at++ {
+				g.values = append(g.values, f.values[at])
+			}
 		}
 		found = append(found, g)
 	}
@@ -466,7 +513,8 @@ func (h *randomHistory) look(floor record.Offset, whole bool) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(h.lookAtRecords(found, floor, whole), h.lookAtEpochs(found), h.lookAtTimes(found), h.lookAtTransactions(found), h.lookAtHighWatermark())
+	return errors.Join(h.lookAtRecords(found, floor, whole), h.lookAtKeys(found, floor), h.lookAtEpochs(found), h.lookAtTimes(found),
+		h.lookAtTransactions(found), h.lookAtHighWatermark())
 }
 
 func (h *randomHistory) lookAtRecords(found []loggedBatch, floor record.Offset, whole bool) error {
@@ -479,18 +527,18 @@ func (h *randomHistory) lookAtRecords(found []loggedBatch, floor record.Offset, 
 	}
 	next := o.LogStart
 	for _, f := range found {
-		if f.base > next {
+		if f.base > next && !h.compacted {
 			return fmt.Errorf("no data from %d to %d in %+v", next, f.base, o)
 		}
 		next = f.last + 1
 		for i, v := range f.values {
-			if !slices.Contains(h.ever[f.base+record.Offset(i)], v) {
+			if (!h.compacted || v != "") && !slices.Contains(h.ever[f.base+record.Offset(i)], v) {
 				return fmt.Errorf("record %d is %.10q, which was never appended there", f.base+record.Offset(i), v)
 			}
 		}
 	}
 	for _, b := range h.batches {
-		if b.last >= floor || b.base < o.LogStart {
+		if b.last >= floor || b.base < o.LogStart || h.compacted {
 			continue
 		}
 		i := slices.IndexFunc(found, func(f loggedBatch) bool { return f.base == b.base })
@@ -524,7 +572,7 @@ func (h *randomHistory) lookAtEpochs(found []loggedBatch) error {
 		}
 	}
 	for _, e := range cache.list() {
-		if e.startOffset > start && !slices.ContainsFunc(found, func(f loggedBatch) bool { return f.epoch == e.epoch }) {
+		if !h.compacted && e.startOffset > start && !slices.ContainsFunc(found, func(f loggedBatch) bool { return f.epoch == e.epoch }) {
 			return fmt.Errorf("no batch has epoch %d, which begins at %d: %v", e.epoch, e.startOffset, cache.list())
 		}
 	}
@@ -532,6 +580,9 @@ func (h *randomHistory) lookAtEpochs(found []loggedBatch) error {
 }
 
 func (h *randomHistory) lookAtTimes(found []loggedBatch) error {
+	if h.compacted {
+		return nil
+	}
 	newest := int64(-1)
 	for _, f := range found {
 		newest = max(newest, f.stamp)
@@ -553,7 +604,7 @@ func (h *randomHistory) lookAtTimes(found []loggedBatch) error {
 // has all of its batches.
 func (h *randomHistory) lookAtTransactions(found []loggedBatch) error {
 	o := h.l.Offsets()
-	if o.LogStart != 0 || h.deleted > 0 {
+	if o.LogStart != 0 || h.deleted > 0 || h.compacted {
 		return nil
 	}
 	open := map[int64]record.Offset{}

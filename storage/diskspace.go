@@ -100,16 +100,21 @@ func (d *diskSpace) take(o record.Origin, n int64) (accepted, stops bool) {
 // takeAll is like take, but requires that all n bytes are above the limit. A refusal does not stop
 // the appends of the origin.
 func (d *diskSpace) takeAll(o record.Origin, n int64) bool {
+	if !d.fits(o, n) {
+		return false
+	}
+	d.spent.Add(n)
+	return true
+}
+
+// fits reports whether takeAll would accept n bytes.
+func (d *diskSpace) fits(o record.Origin, n int64) bool {
 	s := d.sample.Load()
 	if s == nil {
 		return true
 	}
 	stop, _ := spaceWatermarks(s.low, o)
-	if d.stopped[o].Load() || s.free-(d.spent.Load()-s.spent)-n < stop {
-		return false
-	}
-	d.spent.Add(n)
-	return true
+	return !d.stopped[o].Load() && s.free-(d.spent.Load()-s.spent)-n >= stop
 }
 
 // refuses returns the origins whose appends are refused.
@@ -169,13 +174,26 @@ func (d *logDir) reserve(o record.Origin, n int) error {
 		"Log directory %s has too little free space. Appends continue when %d bytes are free.", d.path, resume), ErrDiskLow}
 }
 
-// reserveAll accounts for n bytes that are written at once, or returns an error that wraps
-// ErrDiskLow if they would exceed the limit for appends of an origin.
+// spaceError reports that a log directory has too little free space for data of a size. It wraps
+// ErrDiskLow.
+type spaceError struct {
+	dir   string
+	bytes int64
+}
+
+func (e *spaceError) Error() string {
+	return fmt.Sprintf("%v in log directory %s to write %d bytes", ErrDiskLow, e.dir, e.bytes)
+}
+
+func (e *spaceError) Unwrap() error { return ErrDiskLow }
+
+// reserveAll accounts for n bytes that are written at once, or returns a spaceError if they would
+// exceed the limit for appends of an origin.
 func (d *logDir) reserveAll(o record.Origin, n int64) error {
 	if d.space.takeAll(o, n) {
 		return nil
 	}
-	return fmt.Errorf("%w in log directory %s to write %d bytes", ErrDiskLow, d.path, n)
+	return &spaceError{d.path, n}
 }
 
 // logSpace logs that appends of an origin stop or continue.

@@ -18,6 +18,9 @@ import (
 // Manager is closing. What was replaced before stays.
 var errCleaningAborted = errors.New("the cleaning was aborted")
 
+// errSegmentSplit ends a cleaning that had to split a segment. The next one begins again.
+var errSegmentSplit = errors.New("a segment was split")
+
 // cleanChunk is the number of bytes after which a cleaning checks whether it must stop.
 const cleanChunk = 64 << 10
 
@@ -48,7 +51,7 @@ func (c *cleaning) run() (end record.Offset, err error) {
 	c.left = c.segmentsBelow(0, c.plan.FirstUncleanable)
 	c.log.Infof("Beginning cleaning of log %s", c.l.name)
 	end, err = c.clean()
-	if err != nil && c.changed() {
+	if err != nil && !errors.Is(err, errSegmentSplit) && c.changed() {
 		err = errCleaningAborted
 	}
 	return end, err
@@ -92,7 +95,15 @@ func (c *cleaning) clean() (record.Offset, error) {
 		Now: c.now, DeleteRetentionMs: c.config.DeleteRetentionMs}
 	limits := clean.Limits{SegmentBytes: int64(c.config.SegmentBytes), IndexBytes: int64(c.config.SegmentIndexBytes)}
 	for _, g := range clean.Groups(states, limits, c.plan.FirstUncleanable) {
-		if err := c.cleanGroup(sources[g[0]:g[1]], legacyHorizon); err != nil {
+		err := c.cleanGroup(sources[g[0]:g[1]], legacyHorizon)
+		var overflow *overflowError
+		if errors.As(err, &overflow) {
+			c.log.Infof("Caught segment overflow error during cleaning: %v", err)
+			if err = c.split(overflow.segment); err == nil {
+				err = errSegmentSplit
+			}
+		}
+		if err != nil {
 			return 0, err
 		}
 		c.left = c.left[g[1]-g[0]:]
@@ -319,16 +330,23 @@ func (c *cleaning) cleanGroup(sources []*segment, legacyHorizon int64) error {
 	if err != nil {
 		return err
 	}
-	err = c.fill(cleaned, sources, legacyHorizon)
+	return c.replace(c.fill(cleaned, sources, legacyHorizon), []*segment{cleaned}, sources)
+}
+
+// replace replaces sources with cleaned segments. It discards them if filling them failed with an
+// error, which it then returns, or if they cannot replace the sources.
+func (c *cleaning) replace(filled error, cleaned, sources []*segment) error {
+	err := filled
 	if err == nil {
 		err = c.complete(cleaned, sources[len(sources)-1])
 	}
 	if err == nil {
-		c.log.Infof("Swapping in cleaned segment %v for segment(s) List(%s) in log %v", cleaned, segmentList(sources), c.l)
+		c.log.Infof("Swapping in cleaned segment(s) %s for segment(s) List(%s) in log %v", segmentList(cleaned), segmentList(sources), c.l)
 		err = c.l.replaceSegments(cleaned, sources)
 	}
 	v := c.l.positions.load()
-	if err != nil && !slices.Contains(v.segments, cleaned) {
+	if err != nil && len(cleaned) > 0 && !slices.Contains(v.segments, cleaned[0]) {
+		c.out = c.out[:0]
 		c.l.discardCleaned(cleaned)
 	}
 	return err
@@ -357,23 +375,24 @@ func (c *cleaning) fill(cleaned *segment, sources []*segment, legacyHorizon int6
 		}
 		c.log.Infof("Cleaning %v in log %s into %d with an upper bound deletion horizon %d computed from the segment last modified time of %d,%s deletes.",
 			s, c.l.name, cleaned.base, legacyHorizon, modified, which)
-		if err := c.scan(s, 0, func(b record.Batch) error { return c.add(cleaned, b) }); err != nil {
+		if err := c.scan(s, 0, func(b record.Batch) error { return c.add(cleaned, s, b) }); err != nil {
 			return err
 		}
 	}
 	return c.write(cleaned)
 }
 
-// add filters a batch.
-func (c *cleaning) add(cleaned *segment, b record.Batch) (err error) {
-	if d := b.LastOffset() - cleaned.base; d < 0 || d > math.MaxInt32 {
-		return &overflowError{cleaned}
-	}
+// add filters a batch of a source.
+func (c *cleaning) add(cleaned, source *segment, b record.Batch) (err error) {
 	before := len(c.out)
 	if c.out, err = c.filter.Add(c.out, b); err != nil {
 		return err
 	}
-	if n := len(c.out) - before; n > len(b) && n > int(c.config.MaxMessageBytes) {
+	n := len(c.out) - before
+	if n > 0 && outOfReach(cleaned.base, b) {
+		return &overflowError{source}
+	}
+	if n > len(b) && n > int(c.config.MaxMessageBytes) {
 		c.log.Warnf("Record batch from %s with last offset %d exceeded max record batch size %d after cleaning (new size is %d). "+
 			"Consumers with version earlier than 0.10.1.0 may need to increase their fetch sizes.", c.l.name, b.LastOffset(), c.config.MaxMessageBytes, n)
 	}
@@ -401,25 +420,28 @@ func (c *cleaning) write(cleaned *segment) error {
 	return c.charge(n)
 }
 
-// complete makes the cleaned segment durable, with the modification time of the last source, and
-// the recovery point as it is before the log can depend on the segment. Recovery checks only what
-// was appended, so no cleaned segment may lie above the checkpointed recovery point.
-func (c *cleaning) complete(cleaned, last *segment) error {
-	if err := cleaned.finish(); err != nil {
-		return err
-	}
-	if err := cleaned.sync(); err != nil {
-		return err
-	}
+// complete makes cleaned segments durable, with the modification time of the last source, and the
+// recovery point as it is before the log can depend on them. Recovery checks only what was appended,
+// so no cleaned segment may lie above the checkpointed recovery point. The records because of which
+// earlier ones were dropped become durable too.
+func (c *cleaning) complete(cleaned []*segment, last *segment) error {
 	modified, err := last.modified()
 	if err != nil {
 		return err
 	}
 	l := c.l
-	if err := l.env.fs.Chtimes(cleaned.log.name(), time.UnixMilli(modified)); err != nil {
-		return err
+	for _, s := range cleaned {
+		if err := s.finish(); err != nil {
+			return err
+		}
+		if err := s.sync(); err != nil {
+			return err
+		}
+		if err := l.env.fs.Chtimes(s.log.name(), time.UnixMilli(modified)); err != nil {
+			return err
+		}
 	}
-	end := c.after(last)
+	end := max(c.after(last), c.offsets.Latest()+1)
 	if l.RecoveryPoint() < end {
 		if err := l.flush(end, false); err != nil {
 			return err

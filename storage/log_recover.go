@@ -3,7 +3,6 @@ package storage
 import (
 	"errors"
 	"io"
-	"math"
 	"slices"
 
 	"github.com/monedula/monedula/internal/kafkalog"
@@ -276,7 +275,7 @@ func (s *segment) recoverBatches(file io.ReaderAt, state *producerState, l *Log,
 		if err := b.Validate(); err != nil {
 			return at, err
 		}
-		if d := b.LastOffset() - s.base; d < 0 || d > math.MaxInt32 {
+		if outOfReach(s.base, b) {
 			return at, &overflowError{s}
 		}
 		due := at-indexed > interval

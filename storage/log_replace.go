@@ -44,28 +44,36 @@ func (s *segment) createCleaned() (err error) {
 	return err
 }
 
-// discardCleaned removes the files of a cleaned segment that is not used. If the log was closed, its
+// discardCleaned removes the files of cleaned segments that are not used. If the log was closed, its
 // directory is about to be deleted or will be tidied up by the next start.
-func (l *Log) discardCleaned(s *segment) {
+func (l *Log) discardCleaned(cleaned []*segment) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.check() == nil {
-		files := s.files()
-		for _, f := range slices.Backward(files[:]) { // see publishSwap
-			if err := ignoreMissing(l.env.fs.Remove(f.name())); err != nil {
-				l.log().Warnf("Removing %s: %v", f.name(), err)
+	for i, s := range slices.Backward(cleaned) { // see publishSwap
+		if l.check() == nil {
+			files := s.files()
+			for _, f := range slices.Backward(files[:]) {
+				if err := ignoreMissing(l.env.fs.Remove(f.name())); err != nil {
+					l.log().Warnf("Removing %s: %v", f.name(), err)
+				}
+			}
+			if i > 0 {
+				if err := l.env.fs.SyncDir(l.Path()); err != nil {
+					l.log().Warnf("Removing cleaned segments: %v", err)
+				}
 			}
 		}
+		s.drop()
 	}
-	s.drop()
 }
 
-// replaceSegments replaces neighbouring segments with a cleaned one, whose files are complete and
-// durable. The renames are in an order from which finishSwaps, or a real broker, restores either the
-// old segments or the new one after a crash: first the new files become .swap files, then the old
-// ones are deleted, then the new ones get their names. It holds truncating, because a truncation
-// between the first and the last step could be undone by a crash, but mu only for moments.
-func (l *Log) replaceSegments(cleaned *segment, sources []*segment) error {
+// replaceSegments replaces neighbouring segments with cleaned ones, of which the first has the base
+// of the first source, and whose files are complete and durable. The renames are in an order from
+// which finishSwaps, or a real broker, restores either the old segments or the new ones after a
+// crash: first the new files become .swap files, then the old ones are deleted, then the new ones
+// get their names. It holds truncating, because a truncation between the first and the last step
+// could be undone by a crash, but mu only for moments.
+func (l *Log) replaceSegments(cleaned, sources []*segment) error {
 	l.truncating.Lock()
 	defer l.truncating.Unlock()
 	if err := l.beginSwap(cleaned, sources); err != nil {
@@ -74,11 +82,9 @@ func (l *Log) replaceSegments(cleaned *segment, sources []*segment) error {
 	if err := l.publishSwap(cleaned, sources); err != nil {
 		return err
 	}
-	for _, s := range sources {
-		if s.base != cleaned.base {
-			if err := l.deleteReplaced(s); err != nil {
-				return err
-			}
+	for _, s := range sources[1:] {
+		if err := l.deleteReplaced(s); err != nil {
+			return err
 		}
 	}
 	if err := l.endSwap(cleaned); err != nil {
@@ -87,19 +93,24 @@ func (l *Log) replaceSegments(cleaned *segment, sources []*segment) error {
 	return l.env.fs.SyncDir(l.Path())
 }
 
-// beginSwap gives the new files the suffix .swap and makes that durable. From then on a crash ends
-// with the new segment.
-func (l *Log) beginSwap(cleaned *segment, sources []*segment) error {
-	l.mu.Lock()
-	err := l.holds(sources)
-	if err == nil {
-		err = l.renameSegment(cleaned, swapSuffix)
+// beginSwap gives the new files the suffix .swap, from the last segment to the first, and makes that
+// durable. From then on a crash ends with the new segments.
+func (l *Log) beginSwap(cleaned, sources []*segment) error {
+	for _, s := range slices.Backward(cleaned) {
+		l.mu.Lock()
+		err := l.holds(sources)
+		if err == nil {
+			err = l.renameSegment(s, swapSuffix)
+		}
+		l.mu.Unlock()
+		if err != nil {
+			return err
+		}
+		if err := l.env.fs.SyncDir(l.Path()); err != nil {
+			return err
+		}
 	}
-	l.mu.Unlock()
-	if err != nil {
-		return err
-	}
-	return l.env.fs.SyncDir(l.Path())
+	return nil
 }
 
 // holds returns nil if the log is open and has the segments, none of which is the active one. The
@@ -116,14 +127,15 @@ func (l *Log) holds(sources []*segment) error {
 	return nil
 }
 
-// publishSwap puts the new segment into the log, and sets aside the old one with the same base.
-func (l *Log) publishSwap(cleaned *segment, sources []*segment) error {
+// publishSwap puts the new segments into the log, and sets aside the old one with the base of the
+// first.
+func (l *Log) publishSwap(cleaned, sources []*segment) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.holds(sources); err != nil {
 		if l.check() == nil {
 			// A .cleaned file at or below a .swap file makes a start remove both.
-			err = errors.Join(err, cleaned.log.rename(logSuffix+cleanedSuffix))
+			err = errors.Join(err, cleaned[0].log.rename(logSuffix+cleanedSuffix))
 		}
 		return err
 	}
@@ -132,7 +144,7 @@ func (l *Log) publishSwap(cleaned *segment, sources []*segment) error {
 		p.mu.Lock()
 		i := slices.Index(p.v.segments, sources[0])
 		segments := slices.Clone(p.v.segments)
-		p.v.segments = slices.Replace(segments, i, i+len(sources), cleaned)
+		p.v.segments = slices.Replace(segments, i, i+len(sources), cleaned...)
 		p.v.replacements++
 		p.mu.Unlock()
 		if err := l.markDeleted(sources[0]); err != nil {
@@ -144,26 +156,37 @@ func (l *Log) publishSwap(cleaned *segment, sources []*segment) error {
 }
 
 // deleteReplaced deletes the files of a segment that is no longer in the log, and the producer
-// snapshot at its base.
+// snapshot at its base. It makes that durable, because finishSwaps keeps segments that begin above the
+// end of the new ones: a value could return from one of them if its tombstone, in a later one, does
+// not.
 func (l *Log) deleteReplaced(s *segment) error {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err := l.check(); err != nil {
+	err := l.check()
+	if err == nil {
+		err = l.change(replacing, func() error { return l.deleteSegments([]*segment{s}) })
+	}
+	l.mu.Unlock()
+	if err != nil {
 		return err
 	}
-	return l.change(replacing, func() error { return l.deleteSegments([]*segment{s}) })
+	return l.env.fs.SyncDir(l.Path())
 }
 
 // endSwap gives the new files their names.
-func (l *Log) endSwap(cleaned *segment) error {
+func (l *Log) endSwap(cleaned []*segment) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.check(); err != nil {
 		return err
 	}
 	v := l.positions.load()
-	if !slices.Contains(v.segments, cleaned) {
-		return nil // retention has deleted it, under whatever name
+	for _, s := range cleaned {
+		if !slices.Contains(v.segments, s) {
+			continue // retention has deleted it, under whatever name
+		}
+		if err := l.change(replacing, func() error { return l.renameSegment(s, "") }); err != nil {
+			return err
+		}
 	}
-	return l.change(replacing, func() error { return l.renameSegment(cleaned, "") })
+	return nil
 }

@@ -30,7 +30,7 @@ func (ld *loader) finishSwaps() error {
 			if err != nil {
 				return err
 			}
-			first, next = min(first, base), max(next, end)
+			first, next = min(first, base), max(next, end, base+1)
 		}
 	}
 	for _, name := range names {
@@ -61,19 +61,39 @@ func (ld *loader) removeTemporary(names []string) (swaps []string, err error) {
 			firstCleaned = min(firstCleaned, base)
 		}
 	}
+	var strays, strayParts []string
 	for _, name := range names {
 		base, _, ok := parseOffsetFileName(name)
 		swap := ok && strings.HasSuffix(name, swapSuffix)
-		if swap && base < firstCleaned {
+		switch {
+		case swap && base < firstCleaned:
 			swaps = append(swaps, name)
-		} else if swap || strings.HasSuffix(name, cleanedSuffix) || strings.HasSuffix(name, deletedSuffix) {
-			ld.log.Debugf("Deleting stray temporary file %s", filepath.Join(ld.path, name))
-			if err := ignoreMissing(ld.env.fs.Remove(filepath.Join(ld.path, name))); err != nil {
-				return nil, err
-			}
+		case swap:
+			strayParts = append(strayParts, name)
+		case strings.HasSuffix(name, cleanedSuffix), strings.HasSuffix(name, deletedSuffix):
+			strays = append(strays, name)
 		}
 	}
-	return swaps, nil
+	if len(strayParts) > 0 {
+		// Without the .cleaned files they would count as complete.
+		if err := ld.removeStrays(strayParts); err != nil {
+			return nil, err
+		}
+		if err := ld.env.fs.SyncDir(ld.path); err != nil {
+			return nil, err
+		}
+	}
+	return swaps, ld.removeStrays(strays)
+}
+
+func (ld *loader) removeStrays(names []string) error {
+	for _, name := range names {
+		ld.log.Debugf("Deleting stray temporary file %s", filepath.Join(ld.path, name))
+		if err := ignoreMissing(ld.env.fs.Remove(filepath.Join(ld.path, name))); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // swapEnd returns the offset after the last batch of a .log.swap file.
