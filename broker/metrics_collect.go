@@ -106,6 +106,10 @@ func collectCleaner(s *metrics.Scrape, c storage.CleanerStatus) {
 	for dir, n := range c.Uncleanable {
 		s.Gauge(named(manager, "uncleanable-partitions-count").With("logDirectory", dir), float64(n.Partitions))
 		s.Gauge(named(manager, "uncleanable-bytes").With("logDirectory", dir), float64(n.Bytes))
+		for tp, reason := range n.Reasons {
+			name := metrics.Name{Group: "monedula", Type: "storage", Name: "uncleanable_partition"}
+			s.Gauge(name.With("logDirectory", dir, "topic", tp.Topic, "partition", strconv.Itoa(int(tp.Partition)), "reason", reason), 1)
+		}
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/monedula/monedula/network"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/replication"
+	"github.com/monedula/monedula/storage"
 )
 
 // page returns the result of a scrape.
@@ -52,6 +53,20 @@ func TestRequestTimesAreDividedAsInKafka(t *testing.T) {
 		`kafka_network_requestmetrics_responsequeuetimems_sum{request="FetchFollower"} 4`,
 		`kafka_network_requestmetrics_responsesendtimems_sum{request="FetchFollower"} 8`,
 		`kafka_network_requestmetrics_requestbytes_sum{request="Fetch"} 100`,
+	)
+}
+
+func TestUncleanablePartitionsAreNamed(t *testing.T) {
+	m := newBrokerMetrics()
+	m.registry.Collect(func(s *metrics.Scrape) {
+		collectCleaner(s, storage.CleanerStatus{Uncleanable: map[string]storage.UncleanableLogs{
+			"/d": {Partitions: 1, Bytes: 7, Reasons: map[storage.TopicPartition]string{{Topic: "t", Partition: 3}: `a "reason"`}}, "/e": {}}})
+	})
+	wantLines(t, page(m),
+		`kafka_log_logcleanermanager_uncleanable_partitions_count{logDirectory="/d"} 1`,
+		`kafka_log_logcleanermanager_uncleanable_partitions_count{logDirectory="/e"} 0`,
+		`kafka_log_logcleanermanager_uncleanable_bytes{logDirectory="/d"} 7`,
+		`monedula_storage_uncleanable_partition{logDirectory="/d",topic="t",partition="3",reason="a \"reason\""} 1`,
 	)
 }
 

@@ -36,6 +36,8 @@ func run(args []string) int {
 		return startServer(args[1:])
 	case server.ZooKeeperStartCommand:
 		return startZooKeeper(args[1:])
+	case server.UncleanableTool.Name:
+		return runTool(server.UncleanableTool, args[1:])
 	case runClass:
 		return runByClass(args[1:])
 	}
@@ -89,6 +91,7 @@ func usage() {
 	fmt.Fprintln(os.Stderr, "usage: monedula PROGRAM [ARGUMENTS], where PROGRAM is one of:")
 	fmt.Fprintf(os.Stderr, "  %-28s %s\n", server.StartCommand, "Starts a broker.")
 	fmt.Fprintf(os.Stderr, "  %-28s %s\n", server.ZooKeeperStartCommand, "Starts an embedded ZooKeeper server of one node.")
+	fmt.Fprintf(os.Stderr, "  %-28s %s\n", server.UncleanableTool.Name, server.UncleanableTool.Summary)
 	all := tools.All()
 	for _, name := range tools.Names() {
 		fmt.Fprintf(os.Stderr, "  %-28s %s\n", name, all[name].Summary)
