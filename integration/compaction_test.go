@@ -28,7 +28,7 @@ import (
 )
 
 var compactionOutput = flag.String("compaction.output", "",
-	"directory to which TestCompactionLeavesWhatARealBrokerLeaves copies its input and what the real broker made of it (storage/testdata/compaction)")
+	"directory to which tests copy compacted topics and what a real broker made of them (storage/testdata/compaction)")
 
 // compactedTopics builds compacted topics in a log directory. Their batches are appended as a
 // follower appends them, so they may have any format, offsets and producers.
@@ -51,7 +51,8 @@ type compactedTopics struct {
 
 const compactedCluster = "Y29tcGFjdGVkLXRvcGljcw"
 
-func buildCompactedTopics(t testing.TB, dir string, now int64) *compactedTopics {
+// newCompactedTopics returns a builder that has no topic yet.
+func newCompactedTopics(t testing.TB, dir string, now int64) *compactedTopics {
 	t.Helper()
 	o := storage.DefaultOptions()
 	o.ProducerExpirationMs = 1<<31 - 1
@@ -64,8 +65,13 @@ func buildCompactedTopics(t testing.TB, dir string, now int64) *compactedTopics 
 	if err := m.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	c := &compactedTopics{t: t, m: m, dir: dir, now: now, rand: rand.New(rand.NewPCG(12, 1)), ids: map[string]string{},
+	return &compactedTopics{t: t, m: m, dir: dir, now: now, rand: rand.New(rand.NewPCG(12, 1)), ids: map[string]string{},
 		config: map[string]map[string]string{}, from: map[string]int64{}}
+}
+
+func buildCompactedTopics(t testing.TB, dir string, now int64) *compactedTopics {
+	t.Helper()
+	c := newCompactedTopics(t, dir, now)
 	for codec := record.None; codec <= record.Zstd; codec++ {
 		c.keyed("keyed-v2-"+codec.String(), 2, codec, record.CreateTime)
 		if codec < record.Zstd {

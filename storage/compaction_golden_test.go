@@ -176,21 +176,22 @@ func TestGoldenLogsAreCleanedToWhatARealBrokerLeaves(t *testing.T) {
 			dir, after := t.TempDir(), unpack(t, "compaction/golden-"+from+".tar.gz")
 			golden.Copy(t, "logdir-3.9.1/"+from, dir)
 			config, _ := goldenConfig(t, dir, "0sgbqu-pRSaA02ZiJbjctA", "znodes.txt")
-			at := time.Date(2026, 11, 30, 18, 0, 0, 0, time.UTC)
+			at := map[string]time.Time{}
 			for topic, end := range goldenCleaned {
-				name := filepath.Join(dir, topic+"-0")
-				if cleaned, set := cleanedAt(batchesIn(t, name), batchesIn(t, filepath.Join(after, topic+"-0")), config.TopicConfig(topic)); set {
-					at = cleaned
+				name, set := filepath.Join(dir, topic+"-0"), false
+				if at[topic], set = cleanedAt(batchesIn(t, name), batchesIn(t, filepath.Join(after, topic+"-0")), config.TopicConfig(topic)); !set {
+					at[topic] = time.Date(2026, 11, 30, 18, 0, 0, 0, time.UTC)
 				}
 				noError(t, os.WriteFile(segmentPath(name, end, logSuffix), nil, 0o644))
 			}
-			config.Now = func() time.Time { return at }
+			config.Now = func() time.Time { return at["compacted"] } // late enough for the producers to expire
 			h := &host{config: config}
 			h.open(t)
 			for topic, end := range goldenCleaned {
 				l := h.Log(TopicPartition{Topic: topic})
 				l.SetHighWatermark(end)
-				p, ok := h.cleaner.plan(l, at.UnixMilli())
+				h.env.now = at[topic].UnixMilli
+				p, ok := h.cleaner.plan(l, h.env.now())
 				if !ok || p.FirstUncleanable != end || !p.Due(l.Config().MinCleanableDirtyRatio) {
 					t.Fatalf("%s: no cleaning is due: %+v", topic, p)
 				}
