@@ -19,7 +19,9 @@ done
 case ${1:-} in
   '') echo "$usage" >&2; exit 1 ;;
   -h | --help) echo "$usage"; exit 0 ;;
-  --version) exec "$base/bin/zkCli.sh" --version ;;
+  --version)
+    [ -n "$embedded" ] || exec "$base/bin/zkCli.sh" --version
+    exec "$base/monedula" zookeeper-server-start --version ;;
 esac
 [ -e "$1" ] || { echo "$0: the properties file '$1' does not exist" >&2; exit 1; }
 if [ -n "$embedded" ]; then

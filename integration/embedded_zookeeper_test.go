@@ -149,6 +149,13 @@ func TestTheEmbeddedZooKeeperSaysWhatItIsAndRefusesAnEnsemble(t *testing.T) {
 	if code != 1 || !strings.Contains(out, "cannot be part of an ensemble") {
 		t.Errorf("an ensemble: exit code %d, %s", code, out)
 	}
+	// Without Java and ZOOKEEPER_HOME, the script starts the embedded server by itself.
+	cmd := script("zookeeper-server-start", file)
+	cmd.Env = slices.DeleteFunc(hidden(t), func(v string) bool { return strings.HasPrefix(v, "ZOOKEEPER_HOME=") })
+	out, errs, code := testkit.Run(t, time.Minute, "", cmd)
+	if code != 1 || !strings.Contains(out, "cannot be part of an ensemble") {
+		t.Errorf("without Java: exit code %d, %s%s", code, out, errs)
+	}
 	// Two servers do not share a directory.
 	out, _, code = run(t, "zookeeper-server-start", "--embedded", z.file)
 	if code != 1 || !strings.Contains(out, "address already in use") {

@@ -16,7 +16,8 @@ import (
 type machine struct {
 	config  *Config
 	tree    *tree.Tree
-	nowMs   int64 // of the current call
+	nowMs   int64 // the date of the current call, which transactions get
+	aliveMs int64 // the time of the current call since the start, which sessions expire by: dates jump
 	cxid    int32 // of the current request
 	clients map[*client]bool
 	current map[int64]*client // by session
@@ -40,7 +41,7 @@ type frame struct {
 	to         *client
 	content    []byte
 	last       bool  // close the connection afterwards
-	receivedMs int64 // time of the request, or 0 if it is not a response
+	receivedMs int64 // time of the request since the start, or 0 if it is not a response
 }
 
 // client is a connection, and its session once it has one. The machine owns all fields but link and
@@ -78,7 +79,7 @@ func newMachine(config *Config, t *tree.Tree, nowMs int64) *machine {
 	// and the time of its start.
 	const serverID = 1
 	t.StartIDs(int64(uint64(nowMs)<<24>>8) | serverID<<56)
-	t.HeardAll(nowMs)
+	t.HeardAll(0)
 	return m
 }
 
@@ -153,8 +154,8 @@ func (m *machine) connect(c *client, content []byte) {
 	response := jute.ConnectResponse{TimeOut: int32(c.timeoutMs), Password: make([]byte, passwordLength), Old: r.Old()}
 	switch {
 	case r.SessionID == 0:
-		c.session = m.tree.Open(m.nowMs, c.timeoutMs)
-	case isPassword(r.Password, r.SessionID) && m.tree.Reopen(r.SessionID, m.nowMs, c.timeoutMs) == nil:
+		c.session = m.tree.Open(m.aliveMs, c.timeoutMs)
+	case isPassword(r.Password, r.SessionID) && m.tree.Reopen(r.SessionID, m.aliveMs, c.timeoutMs) == nil:
 		if before := m.current[r.SessionID]; before != nil {
 			m.leave(before)
 			m.end(before)
@@ -162,7 +163,7 @@ func (m *machine) connect(c *client, content []byte) {
 		c.session = r.SessionID
 	default: // expired
 		response.TimeOut = 0
-		m.send(c, m.nowMs, &response)
+		m.send(c, m.aliveMs, &response)
 		m.end(c)
 		return
 	}
@@ -170,12 +171,12 @@ func (m *machine) connect(c *client, content []byte) {
 	m.tree.Identify(c.session, c.ids)
 	response.SessionID, response.Password = c.session, passwordOf(c.session)
 	c.stats.last = jute.OpCreateSession
-	m.send(c, m.nowMs, &response)
+	m.send(c, m.aliveMs, &response)
 }
 
 // tick ends the sessions whose clients were silent for too long.
 func (m *machine) tick() {
-	for _, id := range m.tree.Due(m.nowMs) {
+	for _, id := range m.tree.Due(m.aliveMs) {
 		m.endSession(id)
 	}
 }
@@ -246,7 +247,7 @@ func (m *machine) delivered(frames []frame) {
 		if f.receivedMs == 0 {
 			continue
 		}
-		ms := max(0, m.nowMs-f.receivedMs)
+		ms := max(0, m.aliveMs-f.receivedMs)
 		m.stats.latency.add(ms)
 		f.to.stats.latency.add(ms)
 		f.to.stats.outstanding--

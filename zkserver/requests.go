@@ -10,7 +10,7 @@ func (m *machine) request(c *client, content []byte) {
 	m.received(c)
 	var header jute.RequestHeader
 	body, err := jute.Decode(content, &header)
-	if err != nil || c.ended || m.tree.Heard(c.session, m.nowMs) != nil {
+	if err != nil || c.ended || m.tree.Heard(c.session, m.aliveMs) != nil {
 		m.end(c)
 		return
 	}
@@ -31,9 +31,9 @@ func (m *machine) request(c *client, content []byte) {
 	}
 	c.stats.lastZxid = reply.Zxid
 	if result == nil || code != tree.OK {
-		m.send(c, m.nowMs, &reply)
+		m.send(c, m.aliveMs, &reply)
 	} else {
-		m.send(c, m.nowMs, &reply, result)
+		m.send(c, m.aliveMs, &reply, result)
 	}
 	switch {
 	case header.Type == jute.OpCloseSession:
@@ -51,7 +51,7 @@ func (m *machine) auth(c *client, header jute.RequestHeader, body []byte) {
 	if header.Type != jute.OpAuth || err != nil || !m.authenticate(c, &packet) {
 		reply.Err = int32(tree.AuthFailed)
 	}
-	m.send(c, m.nowMs, &reply)
+	m.send(c, m.aliveMs, &reply)
 	if reply.Err != 0 {
 		m.end(c)
 	}

@@ -228,7 +228,7 @@ func (s *Server) own() {
 	defer tick.Stop()
 	expire := time.NewTicker(expireNodesEvery)
 	defer expire.Stop()
-	m := s.machine
+	m, began := s.machine, time.Now()
 	for {
 		events, commits := s.events, s.commits
 		if len(m.pending.frames) == 0 && m.pending.batch.Count() == 0 {
@@ -243,23 +243,29 @@ func (s *Server) own() {
 		}
 		select {
 		case e := <-events:
-			m.nowMs = time.Now().UnixMilli()
+			m.setTime(began)
 			m.happened(e)
 		case commits <- pending:
 			m.taken()
 		case frames := <-s.sent:
-			m.nowMs = time.Now().UnixMilli()
+			m.setTime(began)
 			m.delivered(frames)
 		case <-tick.C:
-			m.nowMs = time.Now().UnixMilli()
+			m.setTime(began)
 			m.tick()
 		case <-expire.C:
-			m.nowMs = time.Now().UnixMilli()
+			m.setTime(began)
 			m.expireNodes()
 		case <-s.quit:
 			return
 		}
 	}
+}
+
+// setTime sets the time of the next call. It is not 0, which has a meaning in frames.
+func (m *machine) setTime(began time.Time) {
+	now := time.Now()
+	m.nowMs, m.aliveMs = now.UnixMilli(), max(1, now.Sub(began).Milliseconds())
 }
 
 // happened handles an event.

@@ -129,7 +129,7 @@ func (m *machine) dump(out *strings.Builder) {
 	expiry := map[int64][]string{}
 	connections := map[int64][]string{}
 	for _, id := range ids {
-		at := m.roundUp(m.tree.Expiry(id))
+		at := m.roundUp(m.tree.Expiry(id) - m.aliveMs + m.nowMs)
 		expiry[at] = append(expiry[at], fmt.Sprintf("0x%x", uint64(id)))
 	}
 	for _, c := range m.list() {
