@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"math"
+	"slices"
 
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
@@ -142,6 +143,9 @@ func (b *Builder) Append(timestampMs int64, key, value []byte, headers ...Header
 // AppendAt adds a record at an offset, which must be above the last one. The timestamp must not be
 // negative, except for NoTimestamp.
 func (b *Builder) AppendAt(offset Offset, timestampMs int64, key, value []byte, headers ...Header) error {
+	if len(headers) == 0 {
+		return b.appendEncoded(offset, timestampMs, key, value, noHeaders)
+	}
 	b.headers = appendVarint(b.headers[:0], int32(len(headers)))
 	for _, h := range headers {
 		b.headers = appendVarint(b.headers, int32(len(h.Key)))
@@ -233,7 +237,7 @@ func (b *Builder) sizeError(err error) error {
 func (b *Builder) appendV2(dst []byte, offset Offset, timestamp int64, key, value, headers []byte) []byte {
 	timestampDelta, offsetDelta := timestamp-b.baseTimestamp, int32(offset-b.o.BaseOffset)
 	size := 1 + sizeOfVarlong(timestampDelta) + sizeOfVarint(offsetDelta) + sizeOfNullable(key) + sizeOfNullable(value) + len(headers)
-	dst = appendVarint(dst, int32(size))
+	dst = appendVarint(slices.Grow(dst, varintBytesMax+size), int32(size))
 	dst = append(dst, 0)
 	dst = appendVarlong(dst, timestampDelta)
 	dst = appendVarint(dst, offsetDelta)

@@ -128,10 +128,10 @@ func (l *load) record(r *record.Record) error {
 		return err
 	}
 	if e == nil {
-		e = &entry{}
+		e = &entry{txn: new(Transaction)}
 		l.entries[id] = e
 	}
-	e.txn = txn
+	*e.txn = txn
 	return nil
 }
 

@@ -69,26 +69,26 @@ type Parser struct {
 
 // Parse reads the value of the id's record, which must not be a tombstone. The result does not alias
 // value, but has the string id.
-func (p *Parser) Parse(id string, home Home, value []byte) (*Transaction, error) {
+func (p *Parser) Parse(id string, home Home, value []byte) (Transaction, error) {
 	if len(value) < 2 {
-		return nil, errors.New("the value has no version")
+		return Transaction{}, errors.New("the value has no version")
 	}
 	if version := int16(binary.BigEndian.Uint16(value)); version < 0 || version > valueVersionHigher {
-		return nil, fmt.Errorf("the value's version %d is unknown", version)
+		return Transaction{}, fmt.Errorf("the value's version %d is unknown", version)
 	}
 	v := &p.value
 	v.Topics = nil // a null array would keep those of the last value
 	if err := v.UnsafeReadFrom(value); err != nil {
-		return nil, fmt.Errorf("the value of a transactional id does not parse: %w", err)
+		return Transaction{}, fmt.Errorf("the value of a transactional id does not parse: %w", err)
 	}
 	state := State(v.State)
 	switch {
 	case state < Empty || state > PrepareEpochFence:
-		return nil, fmt.Errorf("the state %d is unknown", v.State)
+		return Transaction{}, fmt.Errorf("the state %d is unknown", v.State)
 	case state != Empty && v.Topics == nil:
-		return nil, fmt.Errorf("a transaction in state %s has no list of partitions", state)
+		return Transaction{}, fmt.Errorf("a transaction in state %s has no list of partitions", state)
 	}
-	t := &Transaction{ID: id, Home: home, producerID: v.ProducerID, lastProducerID: noProducerID, epoch: v.ProducerEpoch, lastEpoch: noEpoch,
+	t := Transaction{ID: id, Home: home, producerID: v.ProducerID, lastProducerID: noProducerID, epoch: v.ProducerEpoch, lastEpoch: noEpoch,
 		state: state, timeoutMs: v.TimeoutMillis, startMs: v.StartTimestamp, updatedMs: v.LastUpdateTimestamp}
 	if state != Empty {
 		t.partitions = p.partitions(v.Topics)

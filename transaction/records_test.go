@@ -42,7 +42,7 @@ func TestRecordsOfARealCoordinatorAreReadAndWrittenTheSame(t *testing.T) {
 					t.Fatalf("offset %d: %v", r.Offset, err)
 				}
 				states[txn.state]++
-				if got := transitionOf(txn).AppendValue(nil); !bytes.Equal(got, r.Value) {
+				if got := transitionOf(&txn).AppendValue(nil); !bytes.Equal(got, r.Value) {
 					t.Errorf("offset %d is written as %x, was %x", r.Offset, got, r.Value)
 				}
 				if got := txn.AppendKey(nil); !bytes.Equal(got, r.Key) {
@@ -78,7 +78,7 @@ func TestBothVersionsOfAValueAreRead(t *testing.T) {
 	for _, text := range []string{v0, v1} {
 		value := unhex(t, text)
 		got, err := p.Parse("tx", home, value)
-		if err != nil || !reflect.DeepEqual(got, want) {
+		if err != nil || !reflect.DeepEqual(&got, want) {
 			t.Errorf("%s is read as\n%v, %v, want\n%v", text, got, err, want)
 		}
 		for n := range value {
@@ -139,7 +139,7 @@ func TestValuesThatKafkaEncodedAreRead(t *testing.T) {
 			continue
 		}
 		read++
-		if again := transitionOf(txn).AppendValue(nil); version == 0 && len(again) != len(value) {
+		if again := transitionOf(&txn).AppendValue(nil); version == 0 && len(again) != len(value) {
 			t.Errorf("%x is written again as %x", value, again)
 		}
 	}
@@ -200,7 +200,7 @@ func FuzzRecords(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again, err := p.Parse("tx", home, transitionOf(txn).AppendValue(nil))
+		again, err := p.Parse("tx", home, transitionOf(&txn).AppendValue(nil))
 		if err != nil || !reflect.DeepEqual(again, txn) {
 			t.Fatalf("%v is read again as %v, %v", txn, again, err)
 		}

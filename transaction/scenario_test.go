@@ -220,7 +220,7 @@ func (s *scenario) load() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.txn, s.record = txn, nil
+	s.txn, s.record = &txn, nil
 	s.effects(txn.Loaded(s.now))
 }
 

@@ -248,7 +248,7 @@ func (w *walker) load() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.txn = txn
+	w.txn = &txn
 	w.effects(txn.Loaded(w.now))
 }
 

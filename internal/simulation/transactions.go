@@ -243,7 +243,9 @@ func (t *term) load() {
 			id, _, _, err := transaction.ParseKey(r.Key)
 			if err == nil {
 				id = string([]byte(id))
-				t.txns[id], err = parser.Parse(id, t.home, r.Value)
+				var txn transaction.Transaction
+				txn, err = parser.Parse(id, t.home, r.Value)
+				t.txns[id] = &txn
 				latest[id] = slices.Clone(r.Value)
 			}
 			return err
