@@ -15,7 +15,9 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/broker/api"
 	"github.com/monedula/monedula/controller"
 	"github.com/monedula/monedula/coordinator"
 	"github.com/monedula/monedula/group"
@@ -24,6 +26,7 @@ import (
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/network"
 	"github.com/monedula/monedula/producerids"
+	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/replication"
 	"github.com/monedula/monedula/settings"
 	"github.com/monedula/monedula/storage"
@@ -280,6 +283,9 @@ func (b *Broker) startReplication(context.Context) error {
 	cfg := b.dynamic.Current()
 	b.verifier = replication.NewVerifier(replication.VerifierConfig{
 		BrokerID: b.id.brokerID, Listener: cfg.InterBrokerListener(), Metadata: b.cache, PartitionFor: b.transactions.PartitionFor,
+		Local: func(t *replication.Transaction) []protocol.ErrorCode {
+			return b.transactions.Verify(t.ID, transaction.ProducerIDAndEpoch{ID: t.ProducerID, Epoch: t.ProducerEpoch}, t.Partitions)
+		},
 		Timeout: ms(cfg, settings.RequestTimeoutMs), Logger: b.logger,
 	})
 	b.verifier.SetVerifying(settings.TransactionPartitionVerificationEnable.Of(cfg))
@@ -325,7 +331,11 @@ func (b *Broker) prepareCoordinators(ctx context.Context) error {
 	b.groups = group.NewCoordinator(group.Config{Options: ofGroups, Topic: group.Replicas(manager), Logger: b.logger})
 	b.transactions = transaction.NewCoordinator(transaction.Config{
 		Options: ofTransactions, Topic: coordinator.Replicas{TopicName: metadata.TransactionStateTopic, Manager: manager}, Metadata: b.cache,
-		NextProducerID: func(ctx context.Context) (int64, error) { return b.producerIDs.Next(ctx) }, Logger: b.logger,
+		NextProducerID: func(ctx context.Context) (int64, error) { return b.producerIDs.Next(ctx) },
+		WriteMarkers: func(ctx context.Context, req *kmsg.WriteTxnMarkersRequest) *kmsg.WriteTxnMarkersResponse {
+			return api.MarkerLog{Replicas: b.replicas, Groups: b.groups, Config: b.dynamic}.Write(req, ctx.Done())
+		},
+		Logger: b.logger,
 	})
 	return nil
 }

@@ -239,6 +239,33 @@ func TestVerificationCanBeSwitchedOff(t *testing.T) {
 	}
 }
 
+// A transaction that this broker coordinates is verified without a request.
+func TestThisBrokersTransactionsAreVerifiedWithoutARequest(t *testing.T) {
+	b, f := verifying(t, 5)
+	codes := []protocol.ErrorCode{protocol.ProducerFenced}
+	var asked []string
+	b.cfg.Transactions.(*Verifier).cfg.Local = func(t *Transaction) []protocol.ErrorCode {
+		asked = append(asked, t.ID)
+		return codes
+	}
+	b.knowCoordinator(ourID)
+	if a := b.transact(9, 1, 0); a.ErrorCode != protocol.InvalidProducerEpoch {
+		t.Errorf("of a fenced producer: %+v", a)
+	}
+	codes[0] = protocol.None
+	if a := b.transact(9, 1, 0); a.ErrorCode != protocol.None {
+		t.Errorf("of a partition in the transaction: %+v", a)
+	}
+	if a := b.transact(9, 1, 1); a.ErrorCode != protocol.None || len(asked) != 2 || len(f.asked) != 0 {
+		t.Errorf("the next batch: %+v; asked for %q and with %d requests", a, asked, len(f.asked))
+	}
+	b.knowCoordinator(2)
+	f.answer <- verdict(protocol.ProducerFenced)
+	if a := b.transact(9, 2, 0); a.ErrorCode != protocol.InvalidProducerEpoch || len(asked) != 2 || len(f.asked) != 1 {
+		t.Errorf("with another coordinator: %+v; asked for %q and with %d requests", a, asked, len(f.asked))
+	}
+}
+
 // While one request is in flight the next calls are queued. Of two calls with one transactional id
 // the older is fenced.
 func TestOneRequestAtATimeWithTheNewestCallOfEachTransaction(t *testing.T) {

@@ -30,9 +30,12 @@ type VerifierConfig struct {
 	Metadata *metadata.Cache
 	// PartitionFor returns the partition of __transaction_state that stores a transactional id.
 	PartitionFor func(transactionalID string) int32
-	Timeout      time.Duration   // request.timeout.ms
-	Dial         peerlink.Dialer // nil: TCP
-	Logger       *logrus.Logger
+	// Local answers for the transactions that this broker coordinates, with a code for each
+	// partition. If it is nil, they are verified with a request, like the others.
+	Local   func(*Transaction) []protocol.ErrorCode
+	Timeout time.Duration   // request.timeout.ms
+	Dial    peerlink.Dialer // nil: TCP
+	Logger  *logrus.Logger
 }
 
 // Verifier is the Transactions that asks coordinators with AddPartitionsToTxn and verify_only. It
@@ -69,6 +72,17 @@ type verifyCall struct {
 }
 
 func (c *verifyCall) all(code protocol.ErrorCode) { c.answer <- c.refusal(code) }
+
+// refused returns the partitions that the coordinator refuses, with codes that the client knows.
+func (t *Transaction) refused(codes []protocol.ErrorCode) map[TopicPartition]protocol.ErrorCode {
+	refused := map[TopicPartition]protocol.ErrorCode{}
+	for i, id := range t.Partitions {
+		if code := clientCode(codes[i], t.Abortable); code != protocol.None {
+			refused[id] = code
+		}
+	}
+	return refused
+}
 
 // refusal returns the code for every partition.
 func (t *Transaction) refusal(code protocol.ErrorCode) map[TopicPartition]protocol.ErrorCode {
@@ -113,9 +127,12 @@ func (v *Verifier) SetVerifying(on bool) { v.verifying.Store(on) }
 // without an answer NETWORK_EXCEPTION. Coordinators older than Kafka 3.6 cannot verify; their
 // transactions count as verified.
 func (v *Verifier) Verify(t *Transaction, done <-chan struct{}) map[TopicPartition]protocol.ErrorCode {
-	address, ok := v.coordinator(t.ID)
-	if !ok {
+	leader, address, ok := v.coordinator(t.ID)
+	switch {
+	case !ok:
 		return t.refusal(protocol.CoordinatorNotAvailable)
+	case leader == v.cfg.BrokerID && v.cfg.Local != nil:
+		return t.refused(v.cfg.Local(t))
 	}
 	call := &verifyCall{Transaction: t, answer: make(chan map[TopicPartition]protocol.ErrorCode, 1)}
 	v.enqueue(address, call)
@@ -127,15 +144,15 @@ func (v *Verifier) Verify(t *Transaction, done <-chan struct{}) map[TopicPartiti
 	}
 }
 
-// coordinator returns the address of the leader of the transactional id's partition.
-func (v *Verifier) coordinator(id string) (address string, ok bool) {
+// coordinator returns the leader of the transactional id's partition and its address.
+func (v *Verifier) coordinator(id string) (leader metadata.BrokerID, address string, ok bool) {
 	cluster := v.cfg.Metadata.Snapshot()
 	p := cluster.Partition(metadata.TransactionStateTopic, v.cfg.PartitionFor(id))
 	if p == nil || cluster.Brokers[p.Leader] == nil {
-		return "", false
+		return 0, "", false
 	}
 	e, ok := cluster.Brokers[p.Leader].Endpoints[v.cfg.Listener]
-	return e.Address(), ok
+	return p.Leader, e.Address(), ok
 }
 
 // enqueue adds a call to the coordinator's queue. If two calls have the same transactional id, the

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/coordinator"
 	"github.com/monedula/monedula/internal/kafkalog"
@@ -24,8 +25,11 @@ type Config struct {
 	Metadata *metadata.Cache
 	// NextProducerID returns a producer id that was never used.
 	NextProducerID func(context.Context) (int64, error)
-	Dial           peerlink.Dialer // nil: TCP
-	Logger         *logrus.Logger
+	// WriteMarkers writes the markers of partitions that this broker leads. If it is nil, they are
+	// sent in a request, like the others.
+	WriteMarkers func(context.Context, *kmsg.WriteTxnMarkersRequest) *kmsg.WriteTxnMarkersResponse
+	Dial         peerlink.Dialer // nil: TCP
+	Logger       *logrus.Logger
 }
 
 // Coordinator is a broker's transaction coordinator. It implements replication.LeadershipListener.
@@ -83,7 +87,7 @@ func NewCoordinator(cfg Config) *Coordinator {
 		TopicName: metadata.TransactionStateTopic, Partitions: cfg.Options.Partitions, Topic: cfg.Topic,
 		ParallelLoads: cfg.Options.ParallelLoads, LoadBuffer: cfg.Options.LoadBuffer, NewLoad: c.newLoad,
 	})
-	c.markers = newMarkerSender(c, cfg.Metadata, cfg.Dial)
+	c.markers = newMarkerSender(c, &cfg)
 	return c
 }
 

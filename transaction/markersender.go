@@ -44,18 +44,19 @@ type markerSender struct {
 	c        *Coordinator
 	metadata *metadata.Cache
 	dial     peerlink.Dialer
+	local    func(context.Context, *kmsg.WriteTxnMarkersRequest) *kmsg.WriteTxnMarkersResponse // Config.WriteMarkers
 	ctx      context.Context
 	cancel   context.CancelFunc
 
-	mu      sync.Mutex // a leaf; guards the fields below and the queues
-	queues  map[string]*markerQueue
+	mu      sync.Mutex              // a leaf; guards the fields below and the queues
+	queues  map[string]*markerQueue // by address; "": this broker
 	retries []retry
 	pausing bool // a goroutine waits for the next attempt
 }
 
 // markerQueue has the markers that wait for one broker.
 type markerQueue struct {
-	link    *peerlink.Link
+	link    *peerlink.Link // nil: to this broker itself
 	waiting []*markerJob
 	sending bool // a goroutine is sending requests
 	failing bool // the last request had no answer; used only by that goroutine
@@ -82,8 +83,8 @@ type retry struct {
 // pauseAfter returns the pause after a number of earlier attempts.
 func pauseAfter(attempts int) time.Duration { return retryPause << min(attempts, retryDoublings) }
 
-func newMarkerSender(c *Coordinator, cache *metadata.Cache, dial peerlink.Dialer) *markerSender {
-	s := &markerSender{c: c, metadata: cache, dial: dial, queues: map[string]*markerQueue{}}
+func newMarkerSender(c *Coordinator, cfg *Config) *markerSender {
+	s := &markerSender{c: c, metadata: cfg.Metadata, dial: cfg.Dial, local: cfg.WriteMarkers, queues: map[string]*markerQueue{}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
 }
@@ -93,7 +94,9 @@ func (s *markerSender) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, q := range s.queues {
-		q.link.Close()
+		if q.link != nil {
+			q.link.Close()
+		}
 	}
 }
 
@@ -101,6 +104,7 @@ func (s *markerSender) close() {
 type destination struct {
 	leader  metadata.Endpoint // the zero value: not known
 	deleted bool              // the partition does not exist
+	local   bool              // this broker leads the partition and needs no request
 }
 
 // destinationOf returns where the marker of a partition goes.
@@ -109,6 +113,8 @@ func (s *markerSender) destinationOf(cluster *metadata.Snapshot, id TopicPartiti
 	switch {
 	case p == nil:
 		return destination{deleted: cluster.Complete}
+	case p.Leader == s.c.opts.BrokerID && s.local != nil:
+		return destination{local: true}
 	case cluster.Brokers[p.Leader] == nil:
 		return destination{}
 	}
@@ -138,6 +144,8 @@ next:
 			s.c.logf(Info, MarkerLine, "Couldn't find leader endpoint for partitions %v while trying to send transaction markers for %s, these partitions are likely deleted already and hence can be skipped",
 				part.partitions, j.e.txn.ID)
 			s.c.markersWritten(part, part.partitions)
+		case share.to.local:
+			s.enqueue("", part)
 		case share.to.leader == metadata.Endpoint{}:
 			s.later(retry{job: part, unknownBroker: true})
 		default:
@@ -152,15 +160,18 @@ type share struct {
 	partitions []TopicPartition
 }
 
-// enqueue adds a job to a broker's queue.
+// enqueue adds a job to a broker's queue. This broker has no address.
 func (s *markerSender) enqueue(address string, j *markerJob) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	q := s.queues[address]
 	if q == nil {
-		q = &markerQueue{link: peerlink.New(peerlink.Config{Address: address, Dial: s.dial,
-			ClientID:       "broker-" + strconv.Itoa(int(s.c.opts.BrokerID)) + "-txn-marker-sender",
-			ConnectTimeout: s.c.opts.RequestTimeout, RequestTimeout: s.c.opts.RequestTimeout})}
+		q = &markerQueue{}
+		if address != "" {
+			q.link = peerlink.New(peerlink.Config{Address: address, Dial: s.dial,
+				ClientID:       "broker-" + strconv.Itoa(int(s.c.opts.BrokerID)) + "-txn-marker-sender",
+				ConnectTimeout: s.c.opts.RequestTimeout, RequestTimeout: s.c.opts.RequestTimeout})
+		}
 		s.queues[address] = q
 	}
 	q.waiting = append(q.waiting, j)
@@ -194,7 +205,7 @@ func (s *markerSender) run(q *markerQueue) {
 		if len(jobs) == 0 {
 			return
 		}
-		resp, err := q.link.Between(s.ctx, markersRequest(jobs), markersVersionMin, markersVersionMax)
+		resp, err := s.request(q, markersRequest(jobs))
 		if s.ctx.Err() != nil {
 			return
 		}
@@ -207,8 +218,20 @@ func (s *markerSender) run(q *markerQueue) {
 			s.laterAll(jobs)
 			continue
 		}
-		s.settle(jobs, resp.(*kmsg.WriteTxnMarkersResponse))
+		s.settle(jobs, resp)
 	}
+}
+
+// request writes markers on the broker of the queue.
+func (s *markerSender) request(q *markerQueue, req *kmsg.WriteTxnMarkersRequest) (*kmsg.WriteTxnMarkersResponse, error) {
+	if q.link == nil {
+		return s.local(s.ctx, req), nil
+	}
+	resp, err := q.link.Between(s.ctx, req, markersVersionMin, markersVersionMax)
+	if err != nil {
+		return nil, err
+	}
+	return resp.(*kmsg.WriteTxnMarkersResponse), nil
 }
 
 func markersRequest(jobs []*markerJob) *kmsg.WriteTxnMarkersRequest {

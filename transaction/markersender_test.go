@@ -1,11 +1,14 @@
 package transaction
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/protocol"
 )
@@ -49,6 +52,26 @@ func TestMarkersFollowTheLeader(t *testing.T) {
 		f.announce(func(int32) int32 { return 2 }, 1, 2)
 		time.Sleep(retryPause)
 		f.expect("requests after the move", f.requests(), "to 2: commit 1001/0 t[2] epoch 1")
+		f.expect("in the end", f.state("x"), "CompleteCommit")
+	})
+}
+
+// Markers for partitions that this broker leads are written without a request, with the same rules.
+func TestThisBrokersMarkersNeedNoRequest(t *testing.T) {
+	inCluster(t, func(f *fakeCluster) {
+		us := f.brokers[address(1)]
+		f.c.markers.local = func(_ context.Context, req *kmsg.WriteTxnMarkersRequest) *kmsg.WriteTxnMarkersResponse {
+			return f.write(&fakeBroker{id: 1, codes: us.codes}, req).(*kmsg.WriteTxnMarkersResponse)
+		}
+		f.change(1, func(b *fakeBroker) { // refuses connections
+			b.down = true
+			b.codes[TopicPartition{Topic: "t", Partition: 2}] = []protocol.ErrorCode{protocol.NotLeaderOrFollower}
+		})
+		f.commit("x", 0, 1, 2, 3)
+		f.expect("markers", f.requests(), "to 1: commit 1001/0 t[0 2] epoch 1; to 2: commit 1001/0 t[1 3] epoch 1")
+		f.expect("while a marker is missing", f.state("x"), "PrepareCommit")
+		time.Sleep(retryPause)
+		f.expect("the marker that was refused", f.requests(), "to 1: commit 1001/0 t[2] epoch 1")
 		f.expect("in the end", f.state("x"), "CompleteCommit")
 	})
 }

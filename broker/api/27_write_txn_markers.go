@@ -28,18 +28,31 @@ func WriteTxnMarkers(replicas *replication.Manager, groups *group.Coordinator, c
 				return nil, err
 			}
 		}
-		w := markerWriter{replicas: replicas}
-		for i := range req.Markers {
-			w.append(&req.Markers[i])
-		}
-		w.await(millis(settings.RequestTimeoutMs.Of(config.Current())), c.Done)
-		for i := range w.written {
-			if m := &w.written[i]; m.err == nil && m.id.Topic == metadata.GroupOffsetsTopic {
-				groups.TxnEnded(m.producerID, m.id.Partition, m.committed)
-			}
-		}
-		return w.answer(), nil
+		return MarkerLog{replicas, groups, config}.Write(req, c.Done), nil
 	})
+}
+
+// MarkerLog writes the markers of transactions in the partitions that this broker leads.
+type MarkerLog struct {
+	Replicas *replication.Manager
+	Groups   *group.Coordinator
+	Config   Settings
+}
+
+// Write does what a WriteTxnMarkers request asks for. It waits for other replicas until done is
+// closed.
+func (l MarkerLog) Write(req *kmsg.WriteTxnMarkersRequest, done <-chan struct{}) *kmsg.WriteTxnMarkersResponse {
+	w := markerWriter{replicas: l.Replicas}
+	for i := range req.Markers {
+		w.append(&req.Markers[i])
+	}
+	w.await(millis(settings.RequestTimeoutMs.Of(l.Config.Current())), done)
+	for i := range w.written {
+		if m := &w.written[i]; m.err == nil && m.id.Topic == metadata.GroupOffsetsTopic {
+			l.Groups.TxnEnded(m.producerID, m.id.Partition, m.committed)
+		}
+	}
+	return w.answer()
 }
 
 // writtenMarker is one marker for one partition.
