@@ -217,7 +217,7 @@ func (c *cleaner) candidates(now int64) []*Log {
 	return slices.DeleteFunc(logs, func(l *Log) bool {
 		_, busy := c.busy[l]
 		_, uncleanable := c.uncleanable[l]
-		return busy || uncleanable || !l.Config().CleanupCompact
+		return busy || uncleanable || l.moving.Load() || !l.Config().CleanupCompact
 	})
 }
 

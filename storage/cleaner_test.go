@@ -85,11 +85,16 @@ func TestACleaningEndsIfItsLogChanges(t *testing.T) {
 			l.dir.takeOffline("test", errors.New("the disk is gone"))
 			return nil
 		},
+		"beginning of a move": func(_ *testing.T, h *host, l *Log) error {
+			_, err := h.CreateFuture(partition0, otherDir(l))
+			return err
+		},
 	}
 	for name, change := range changes {
 		t.Run(name, func(t *testing.T) {
 			for at := 1; ; at++ {
-				l, h := newLog(t, compactedTopic())
+				h := start(t, vfs.NewMem(), func(c *ManagerConfig) { c.Dirs, c.Defaults = []string{"/data", "/other"}, compactedTopic() })
+				l := h.log(t, compactedTopic())
 				dirty(t, l, 60, 5)
 				pauses, dirtyFrom := 0, l.dir.checkpoints.offset(cleanerOffsetFile, partition0)
 				var before map[string]string
@@ -372,7 +377,7 @@ func TestTheCheckpointOfTheCleanerFollowsItsLog(t *testing.T) {
 	if file(from) != 60 {
 		t.Fatalf("after a cleaning %d", file(from))
 	}
-	future, err := h.CreateFuture(partition0, to)
+	future, err := h.CreateFuture(partition0, otherDir(l))
 	noError(t, err)
 	eachBatch(t, l, func(b record.Batch) {
 		_, err := future.AppendAsFollower(slices.Clone(b), 0)
@@ -412,11 +417,7 @@ func TestAMovedLogIsCleanOnlyAsFarAsItsOriginalWasAtTheBeginning(t *testing.T) {
 	put(t, l, "gone", "")
 	roll(t, l)
 	put(t, l, "last", "value")
-	to := "/data"
-	if l.Dir() == to {
-		to = "/other"
-	}
-	future, err := h.CreateFuture(partition0, to)
+	future, err := h.CreateFuture(partition0, otherDir(l))
 	noError(t, err)
 	eachBatch(t, l, func(b record.Batch) {
 		_, err := future.AppendAsFollower(slices.Clone(b), 0)
@@ -439,6 +440,50 @@ func TestAMovedLogIsCleanOnlyAsFarAsItsOriginalWasAtTheBeginning(t *testing.T) {
 	}
 	if got, back := table(t, l)["gone"]; back {
 		t.Errorf("a deleted key is back: %v", got)
+	}
+}
+
+// A record that the copy has got must not lose the tombstone that the copy has not got yet.
+func TestALogIsNotCleanedWhileItMoves(t *testing.T) {
+	h := start(t, vfs.NewMem(), func(c *ManagerConfig) { c.Dirs, c.Defaults = []string{"/data", "/other"}, compactedTopic() })
+	c := compactedTopic()
+	c.DeleteRetentionMs = 0
+	l := h.log(t, c)
+	put(t, l, "gone", "value")
+	roll(t, l)
+	put(t, l, "gone", "")
+	roll(t, l)
+	put(t, l, "last", "value")
+	l.SetHighWatermark(l.Offsets().LogEnd)
+	future, err := h.CreateFuture(partition0, otherDir(l))
+	noError(t, err)
+	copied := 0
+	copyFrom := func(from record.Offset, limit int) {
+		eachBatch(t, l, func(b record.Batch) {
+			if b.BaseOffset() >= from && copied < limit {
+				_, err := future.AppendAsFollower(slices.Clone(b), 0)
+				noError(t, err)
+				copied++
+			}
+		})
+	}
+	copyFrom(0, 1)
+	for range 3 { // enough to give the tombstone its horizon and to remove it
+		put(t, l, "last", "value")
+		roll(t, l)
+		l.SetHighWatermark(l.Offsets().LogEnd)
+		h.cleanAll(t)
+	}
+	copyFrom(1, 10)
+	noError(t, h.SettleFuture(partition0))
+	if done, err := h.ReplaceWithFuture(partition0); !done || err != nil {
+		t.Fatal(done, err)
+	}
+	if got, back := table(t, h.Log(partition0))["gone"]; back {
+		t.Errorf("a deleted key is back: %v", got)
+	}
+	if h.Log(partition0).moving.Load() {
+		t.Error("the log is not cleaned after its move")
 	}
 }
 

@@ -48,6 +48,11 @@ type Log struct {
 	// durable.
 	replaced atomic.Pointer[Log]
 
+	// moving is true while a future log is being filled from this one. The log is not cleaned then:
+	// the copy would keep a record that it got before the cleaning, but not the later one that made
+	// it obsolete. Set by logTable.
+	moving atomic.Bool
+
 	topicID topicIDFile
 
 	// flushing is held while segments are synced, so a flush that finds nothing to sync knows that

@@ -289,7 +289,7 @@ func (c *cleaning) settle() error {
 	if err := c.pause(n); err != nil {
 		return err
 	}
-	if c.cut() {
+	if c.cut() || c.l.moving.Load() {
 		return errCleaningAborted
 	}
 	return c.l.check()

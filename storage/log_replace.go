@@ -11,7 +11,7 @@ import (
 const replacing = "Error while replacing segments of %s in dir %s"
 
 // errNotReplaced is returned by replaceSegments if the sources have left the log, for example by
-// retention, or the log was closed. The log is unchanged.
+// retention, or the log was closed or is moving. The log is unchanged.
 var errNotReplaced = errors.New("the segments to be replaced have left the log")
 
 // createCleaned creates the files of a segment that a cleaning writes, with the suffix .cleaned.
@@ -113,11 +113,14 @@ func (l *Log) beginSwap(cleaned, sources []*segment) error {
 	return nil
 }
 
-// holds returns nil if the log is open and has the segments, none of which is the active one. The
-// caller must hold mu.
+// holds returns nil if the log is open, is not moving, and has the segments, none of which is the
+// active one. The caller must hold mu.
 func (l *Log) holds(sources []*segment) error {
 	if err := l.check(); err != nil {
 		return err
+	}
+	if l.moving.Load() {
+		return errNotReplaced
 	}
 	v := l.positions.load()
 	i := slices.Index(v.segments, sources[0])

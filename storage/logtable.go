@@ -63,6 +63,7 @@ func (t *logTable) promote(l *Log) *Log {
 
 func (t *logTable) addLocked(l *Log, future bool) {
 	t.of(future)[l.tp] = l
+	t.noteMoveLocked(l.tp)
 	t.topics[l.tp.Topic] = append(t.topics[l.tp.Topic], l)
 	t.counts[l.dir]++
 }
@@ -73,6 +74,7 @@ func (t *logTable) removeLocked(tp TopicPartition, future bool) *Log {
 		return nil
 	}
 	delete(t.of(future), tp)
+	t.noteMoveLocked(tp)
 	t.counts[l.dir]--
 	logs := t.topics[tp.Topic]
 	last := len(logs) - 1
@@ -84,6 +86,13 @@ func (t *logTable) removeLocked(tp TopicPartition, future bool) *Log {
 		t.topics[tp.Topic] = logs[:last]
 	}
 	return l
+}
+
+// noteMoveLocked sets whether the current log is moving.
+func (t *logTable) noteMoveLocked(tp TopicPartition) {
+	if l := t.current[tp]; l != nil {
+		l.moving.Store(t.future[tp] != nil)
+	}
 }
 
 func (t *logTable) list(future bool) []*Log {

@@ -69,6 +69,8 @@ func (m *Manager) CreateFuture(tp TopicPartition, dir string) (*Log, error) {
 		return nil, err
 	}
 	m.places.forget(tp)
+	current.truncating.Lock() // a cleaning that began to replace segments before the log was moving ends
+	current.truncating.Unlock()
 	l.settling.Lock()
 	l.cleanedAtCopy = current.dir.checkpoints.offset(cleanerOffsetFile, tp)
 	l.settling.Unlock()

@@ -144,6 +144,14 @@ func newLog(t testing.TB, c *settings.Topic) (*Log, *host) {
 	return h.log(t, c), h
 }
 
+// otherDir returns the one of the directories /data and /other that does not hold the log.
+func otherDir(l *Log) string {
+	if l.Dir() == "/data" {
+		return "/other"
+	}
+	return "/data"
+}
+
 // rec is a record to be put into a batch.
 type rec struct {
 	key, value string
