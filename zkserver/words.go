@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,6 +24,7 @@ var words = map[string]func(m *machine, out *strings.Builder){
 	"conf": (*machine).conf,
 	"wchs": (*machine).wchs,
 	"dump": (*machine).dump,
+	"envi": (*machine).envi,
 }
 
 // word returns the answer to a four-letter word.
@@ -117,6 +120,12 @@ func (m *machine) conf(out *strings.Builder) {
 	snapshots, logs := m.usage()
 	fmt.Fprintf(out, "clientPort=%d\nsecureClientPort=-1\ndataDir=%s\ndataDirSize=%d\ndataLogDir=%s\ndataLogSize=%d\ntickTime=%d\nmaxClientCnxns=%d\nminSessionTimeout=%d\nmaxSessionTimeout=%d\nclientPortListenBacklog=-1\nserverId=0\n",
 		c.Port, c.snapshotDir(), snapshots, c.logDir(), logs, c.TickTimeMs, c.MaxClientCnxns, c.MinSessionTimeoutMs, c.MaxSessionTimeoutMs)
+}
+
+// envi writes the version, which some clients read here, and a few properties of the machine.
+func (m *machine) envi(out *strings.Builder) {
+	host, _ := os.Hostname()
+	fmt.Fprintf(out, "Environment:\nzookeeper.version=%s\nhost.name=%s\nos.name=%s\nos.arch=%s\n", m.config.Version, host, runtime.GOOS, runtime.GOARCH)
 }
 
 func (m *machine) wchs(out *strings.Builder) {
