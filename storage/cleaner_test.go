@@ -225,6 +225,38 @@ func TestReadersKeepTheSegmentsThatACleaningReplaces(t *testing.T) {
 	}
 }
 
+// A cleaning replaces one group of segments after another. What was taken between two of them has the
+// same first segment as what is there later.
+func TestEachReplacementOfACleaningIsNoticed(t *testing.T) {
+	c := compactedTopic()
+	c.SegmentBytes = 1 << 10
+	l, h := newLog(t, c)
+	for i := range 60 {
+		put(t, l, fmt.Sprint(i), strings.Repeat("x", 200))
+	}
+	put(t, l, "0", "again")
+	roll(t, l)
+	put(t, l, "last", "")
+	l.SetHighWatermark(l.Offsets().LogEnd)
+	var views []view
+	run := h.cleaningOf(t, l, func() error {
+		if v := l.positions.load(); len(views) == 0 || views[len(views)-1].replacements != v.replacements {
+			views = append(views, v)
+		}
+		return nil
+	})
+	_, err := run.run()
+	noError(t, err)
+	if len(views) < 3 {
+		t.Fatalf("%d views, want one before and some between replacements", len(views))
+	}
+	for i := range views {
+		if !l.changedSince(&views[i]) {
+			t.Errorf("view %d of %d counts as current", i, len(views))
+		}
+	}
+}
+
 func TestAFullMapCleansTheRestLater(t *testing.T) {
 	l, h := newLog(t, compactedTopic())
 	dirty(t, l, 300, 100)
@@ -370,10 +402,7 @@ func TestTheCheckpointOfTheCleanerFollowsItsLog(t *testing.T) {
 		}
 		return -1
 	}
-	from, to := l.Dir(), "/data"
-	if from == "/data" {
-		to = "/other"
-	}
+	from, to := l.Dir(), otherDir(l)
 	if file(from) != 60 {
 		t.Fatalf("after a cleaning %d", file(from))
 	}
@@ -403,6 +432,22 @@ func TestTheCheckpointOfTheCleanerFollowsItsLog(t *testing.T) {
 	if file(to) != -1 {
 		t.Errorf("after the deletion %d", file(to))
 	}
+}
+
+// A cleaning ends just when its log is truncated, and other records get the offsets that it cleaned.
+func TestACleaningOfACutLogIsNotCheckpointed(t *testing.T) {
+	l, _ := newLog(t, compactedTopic())
+	dirty(t, l, 60, 5)
+	before := l.positions.load().truncations
+	_, err := l.TruncateTo(20)
+	noError(t, err)
+	dirty(t, l, 60, 5)
+	l.markClean(60, before)
+	if got := l.dir.checkpoints.offset(cleanerOffsetFile, partition0); got > 20 {
+		t.Errorf("the log counts as clean up to %d, but was truncated to 20", got)
+	}
+	l.markClean(60, l.positions.load().truncations)
+	wantEqual(t, "checkpoint of a cleaning after the truncation", l.dir.checkpoints.offset(cleanerOffsetFile, partition0), 60)
 }
 
 func TestAMovedLogIsCleanOnlyAsFarAsItsOriginalWasAtTheBeginning(t *testing.T) {
