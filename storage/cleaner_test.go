@@ -184,6 +184,31 @@ func TestAReplacementEndsIfItsSourcesAreDeleted(t *testing.T) {
 	}
 }
 
+// A move begins when the replacement is complete, which is too late for the cleaning to look.
+func TestAReplacementEndsIfItsLogMoves(t *testing.T) {
+	var h *host
+	var armed atomic.Bool
+	fsys := vfs.Intercept(vfs.NewMem(), func(op vfs.Op) error {
+		if op.Kind == vfs.OpSync && strings.HasSuffix(op.Name, logSuffix+cleanedSuffix) && armed.CompareAndSwap(true, false) {
+			_, err := h.CreateFuture(partition0, otherDir(h.Log(partition0)))
+			noError(t, err)
+		}
+		return nil
+	})
+	h = start(t, fsys, func(c *ManagerConfig) { c.Dirs, c.Defaults = []string{"/data", "/other"}, compactedTopic() })
+	l := h.log(t, compactedTopic())
+	dirty(t, l, 60, 5)
+	before := l.positions.load()
+	run := h.cleaningOf(t, l, func() error { return nil })
+	armed.Store(true)
+	if _, err := run.run(); !errors.Is(err, errCleaningAborted) || armed.Load() {
+		t.Errorf("the cleaning ended with %v", err)
+	}
+	if now := l.positions.load(); !slices.Equal(now.segments, before.segments) || len(leftovers(t, l)) > 0 {
+		t.Errorf("the segments are %v, and %v are left", segmentList(now.segments), leftovers(t, l))
+	}
+}
+
 func TestASegmentWithATornEndIsLeftAsItIs(t *testing.T) {
 	l, h := newLog(t, compactedTopic())
 	dirty(t, l, 60, 5)
