@@ -83,6 +83,8 @@ func (c *copyRun) play(faults []copyFault) {
 	}
 	n := c.feed.stop()
 	c.results.await(c.t, n)
+	// Flink commits its offsets after its transactions, and may stop before.
+	within(time.Minute, func() bool { return committedOffsets(c.t, c.members[0].address(), c.group, "in") == int64(n) })
 	for _, p := range c.instances {
 		if !p.Stop(2*time.Minute) || !strings.Contains(p.Output(), "stopped ") {
 			c.t.Errorf("%s did not stop:\n%s", p.Name, ending(p.Output()))
