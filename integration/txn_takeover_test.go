@@ -221,6 +221,11 @@ func (k *takeovers) prepare() {
 	for _, commit := range []bool{true, false} {
 		k.write("ended", "shared-a", "shared-b")
 		k.end("ended", commit)
+		complete := int8(5) // CompleteAbort
+		if commit {
+			complete = 4 // CompleteCommit
+		}
+		k.awaitState("ended", complete) // the marker is below the open transactions, so readers at the last stable offset see it
 	}
 	for i, codec := range codecs {
 		k.write(codec, "shared-a", "shared-b")
