@@ -250,8 +250,8 @@ func TestReadersKeepTheSegmentsThatACleaningReplaces(t *testing.T) {
 	}
 }
 
-// A cleaning replaces one group of segments after another. What was taken between two of them has the
-// same first segment as what is there later.
+// A cleaning replaces one group of segments after another. A view that was taken between two of them
+// has the same first segment as the log has later.
 func TestEachReplacementOfACleaningIsNoticed(t *testing.T) {
 	c := compactedTopic()
 	c.SegmentBytes = 1 << 10
