@@ -116,6 +116,7 @@ func (f *fakeCluster) lead() {
 }
 
 func (f *fakeCluster) resign() {
+	synctest.Wait() // markers that are due have been sent, or have failed
 	f.epoch++
 	f.c.Resigned(TopicPartition{Topic: metadata.TransactionStateTopic}, f.epoch)
 }
@@ -156,6 +157,20 @@ func (f *fakeCluster) requests() string {
 	defer f.mu.Unlock()
 	all := slices.Sorted(slices.Values(f.received))
 	f.received = nil
+	return strings.Join(all, "; ")
+}
+
+// markers is like requests, but names the broker before each marker: markers that become due at the
+// same time share a request only if they are all due before it is sent.
+func (f *fakeCluster) markers() string {
+	var all []string
+	for request := range strings.SplitSeq(f.requests(), "; ") {
+		to, markers, _ := strings.Cut(request, ": ")
+		for marker := range strings.SplitSeq(markers, ", ") {
+			all = append(all, to+": "+marker)
+		}
+	}
+	slices.Sort(all)
 	return strings.Join(all, "; ")
 }
 

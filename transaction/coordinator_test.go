@@ -242,7 +242,7 @@ func TestDecidedTransactionsAreCompletedAfterLoading(t *testing.T) {
 			f.change(b, func(b *fakeBroker) { b.down = false })
 		}
 		f.lead()
-		f.expect("requests", f.requests(), "to 1: abort 1002/0 t[2] epoch 3, commit 1001/0 t[0] epoch 3; to 2: commit 1001/0 t[1] epoch 3")
+		f.expect("markers", f.markers(), "to 1: abort 1002/0 t[2] epoch 3; to 1: commit 1001/0 t[0] epoch 3; to 2: commit 1001/0 t[1] epoch 3")
 		for id, want := range map[string]string{"committed": "CompleteCommit", "aborted": "CompleteAbort", "open": "Ongoing", "empty": "Empty"} {
 			f.expect(id, f.state(id), want)
 		}
