@@ -190,6 +190,9 @@ func (b *broker) boot() {
 	if w.cfg.LogMoves {
 		options.FetchPartitionBytes = 1000 // so that a move takes several steps
 	}
+	if w.cfg.Compaction { // a follower appends at most a segment at once, and a cleaned one may exceed its limit slightly
+		options.FetchPartitionBytes = 500
+	}
 	if w.cfg.Seed%3 == 2 { // as with an inter.broker.protocol.version below 2.7-IV1
 		options.PeerVersions.Fetch, options.PeerVersions.TruncateOnFetch = 11, false
 	}
