@@ -12,13 +12,11 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/internal/testkit"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/record"
 )
 
-// txnStateTopic is the topic of the transaction coordinator.
-const txnStateTopic = "__transaction_state"
-
-// txnStateSegment is the size of its segments, as both sides set it.
+// txnStateSegment is the size of the segments of the transaction topic, as both sides set it.
 const txnStateSegment = 100 << 20
 
 // loadedID returns the transactional id with a number, in the partition to load.
@@ -122,7 +120,7 @@ func (b *bench) newIDBroker(ctx context.Context, s *side, log *preparedLog) (*id
 	if filled.before, err = b.held(ctx, br, listener); err != nil {
 		return filled, err
 	}
-	return filled, log.stopAndPlace(ctx, br, txnStateTopic)
+	return filled, log.stopAndPlace(ctx, br, metadata.TransactionStateTopic)
 }
 
 // fillWithIDs writes the record of each transactional id, whose last transaction was committed now.
@@ -175,7 +173,7 @@ func connectAndInit(ctx context.Context, br *broker, id string) (producerID int6
 // loadLogged returns how long the load of the transactional ids took, as the broker logs it. The
 // line follows the first answer.
 func loadLogged(p *testkit.Process, ids int) (time.Duration, error) {
-	before, after := fmt.Sprintf("Finished loading %d transaction metadata from %s-0 in ", ids, txnStateTopic), " milliseconds"
+	before, after := fmt.Sprintf("Finished loading %d transaction metadata from %s-0 in ", ids, metadata.TransactionStateTopic), " milliseconds"
 	if err := p.AwaitOutput(before, 10*time.Second); err != nil {
 		return 0, err
 	}
