@@ -60,7 +60,7 @@ func createTopic(ctx context.Context, br *broker, topic string, partitions int, 
 	if br.replicas > 1 {
 		return nil
 	}
-	return produceOnce(ctx, br.address(), topic, partitions)
+	return produceOnce(ctx, br, topic, partitions)
 }
 
 // alterTopic sets a config of a topic.

@@ -165,7 +165,7 @@ func eachClient(ctx context.Context, br *broker, clients int, run func(conn net.
 	var wg sync.WaitGroup
 	for i := range clients {
 		wg.Go(func() {
-			conn, err := (&net.Dialer{Timeout: probePatience}).DialContext(ctx, "tcp", br.address())
+			conn, err := br.dial(ctx)
 			if err == nil {
 				err = run(conn, i)
 				conn.Close()

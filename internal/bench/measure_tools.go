@@ -95,7 +95,7 @@ func measureTools(ctx context.Context, b *bench) error {
 			return err
 		}
 		if !ready[s] {
-			if err := produceOnce(ctx, br.address(), toolTopic, 1); err != nil {
+			if err := produceOnce(ctx, br, toolTopic, 1); err != nil {
 				return err
 			}
 			ready[s] = true

@@ -158,7 +158,7 @@ func awaitTransactionalID(ctx context.Context, br *broker, n int) error {
 }
 
 func connectAndInit(ctx context.Context, br *broker, id string) (producerID int64, err error) {
-	conn, err := (&net.Dialer{Timeout: probePatience}).DialContext(ctx, "tcp", br.address())
+	conn, err := br.dial(ctx)
 	if err != nil {
 		return 0, err
 	}

@@ -62,7 +62,7 @@ type stableAt struct {
 }
 
 func newMember(ctx context.Context, br *broker, group string, session time.Duration, stable chan<- stableAt) (*member, error) {
-	conn, err := (&net.Dialer{Timeout: probePatience}).DialContext(ctx, "tcp", br.address())
+	conn, err := br.dial(ctx)
 	if err != nil {
 		return nil, err
 	}

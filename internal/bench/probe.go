@@ -22,10 +22,10 @@ const (
 
 // produceOnce waits until one record is acknowledged on every partition of the topic. It creates
 // the topic, if necessary, by requesting its metadata.
-func produceOnce(ctx context.Context, address, topic string, partitions int) error {
+func produceOnce(ctx context.Context, br *broker, topic string, partitions int) error {
 	var last error
 	for {
-		err := probeConnection(ctx, address, topic, partitions)
+		err := probeConnection(ctx, br, topic, partitions)
 		if err == nil {
 			return nil
 		}
@@ -33,15 +33,14 @@ func produceOnce(ctx context.Context, address, topic string, partitions int) err
 			last = err
 		}
 		if pause(ctx, probeInterval) != nil {
-			return fmt.Errorf("no record was acknowledged by %s: %w", address, last)
+			return fmt.Errorf("no record was acknowledged by %s: %w", br.address(), last)
 		}
 	}
 }
 
 // probeConnection does the same over one connection and gives up when the connection breaks.
-func probeConnection(ctx context.Context, address, topic string, partitions int) error {
-	dialer := net.Dialer{Timeout: probePatience}
-	conn, err := dialer.DialContext(ctx, "tcp", address)
+func probeConnection(ctx context.Context, br *broker, topic string, partitions int) error {
+	conn, err := br.dial(ctx)
 	if err != nil {
 		return err
 	}

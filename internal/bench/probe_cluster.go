@@ -62,7 +62,7 @@ func awaitViewOf(ctx context.Context, br *broker, topic string, partitions int, 
 	for {
 		err := error(nil)
 		if conn == nil {
-			conn, err = (&net.Dialer{Timeout: probePatience}).DialContext(ctx, "tcp", br.address())
+			conn, err = br.dial(ctx)
 		}
 		var state map[int32]kmsg.MetadataResponseTopicPartition
 		if err == nil {
@@ -139,8 +139,7 @@ func (c *cluster) produceEverywhere(ctx context.Context, brokers []*broker, topi
 // produceToLeaders sends one record to each pending partition and removes from pending those that
 // acknowledged it.
 func (c *cluster) produceToLeaders(ctx context.Context, asked *broker, topic string, pending map[int32]bool) error {
-	dialer := net.Dialer{Timeout: probePatience}
-	conn, err := dialer.DialContext(ctx, "tcp", asked.address())
+	conn, err := asked.dial(ctx)
 	if err != nil {
 		return err
 	}
@@ -174,8 +173,7 @@ func (c *cluster) produceToLeaders(ctx context.Context, asked *broker, topic str
 }
 
 func (c *cluster) produceTo(ctx context.Context, leader *broker, topic string, partitions []int32) ([]int32, error) {
-	dialer := net.Dialer{Timeout: probePatience}
-	conn, err := dialer.DialContext(ctx, "tcp", leader.address())
+	conn, err := leader.dial(ctx)
 	if err != nil {
 		return nil, err
 	}

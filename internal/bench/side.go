@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -131,6 +132,11 @@ func (b *bench) newClusterBroker(s *side, chroot string, id int, extra ...string
 // address returns host:port of the listener.
 func (br *broker) address() string { return fmt.Sprintf("127.0.0.1:%d", br.port) }
 
+// dial connects to the listener.
+func (br *broker) dial(ctx context.Context) (net.Conn, error) {
+	return (&net.Dialer{Timeout: probePatience}).DialContext(ctx, "tcp", br.address())
+}
+
 // pid returns the id of the broker's process. The scripts of this tree exec the broker.
 func (br *broker) pid() int { return br.proc.Cmd.Process.Pid }
 
@@ -164,7 +170,7 @@ func (br *broker) startServing(ctx context.Context, topic string, partitions int
 		return 0, 0, err
 	}
 	served := make(chan error, 1)
-	go func() { served <- produceOnce(ctx, br.address(), topic, partitions) }()
+	go func() { served <- produceOnce(ctx, br, topic, partitions) }()
 	for {
 		select {
 		case err := <-served:
