@@ -65,9 +65,7 @@ func (b *bench) fillOffsets(ctx context.Context, c *cluster) error {
 		return err
 	}
 	if err := eachClient(ctx, c.brokers[0], 1, func(conn net.Conn, _ int) error {
-		request := kmsg.NewPtrFindCoordinatorRequest()
-		request.Version, request.CoordinatorKey = 2, loadGroup
-		return exchange(conn, request, request.ResponseKind())
+		return awaitCoordinator(conn, ofGroups, loadGroup)
 	}); err != nil {
 		return err
 	}

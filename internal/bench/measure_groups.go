@@ -206,7 +206,7 @@ func commitOffsets(conn net.Conn, group, topic string, partitions int, offset in
 		if !passing(code, begin) {
 			return fmt.Errorf("committing an offset of group %s answers error %d", group, code)
 		}
-		if err := awaitCoordinator(conn, group); err != nil {
+		if err := awaitCoordinator(conn, ofGroups, group); err != nil {
 			return err
 		}
 	}

@@ -25,17 +25,24 @@ const (
 // coordinatorPatience is how long a coordinator may take to serve.
 const coordinatorPatience = 2 * time.Minute
 
-// passing reports whether an error will go away once the offsets topic is created and loaded, and
-// has not lasted too long.
+// passing reports whether an error will go away once the coordinator's topic is created and loaded,
+// and the last transaction is complete, and has not lasted too long.
 func passing(code int16, since time.Time) bool {
-	return time.Since(since) < coordinatorPatience && (code == codeLoadInProgress || code == codeNotAvailable || code == codeNotCoordinator)
+	return time.Since(since) < coordinatorPatience &&
+		(code == codeLoadInProgress || code == codeNotAvailable || code == codeNotCoordinator || code == codeConcurrent)
 }
 
-// awaitCoordinator asks for a group's coordinator, which creates the offsets topic if necessary,
-// and waits a little.
-func awaitCoordinator(conn net.Conn, group string) error {
+// Kinds of coordinators.
+const (
+	ofGroups       = 0
+	ofTransactions = 1
+)
+
+// awaitCoordinator asks for the coordinator of a group or of a transactional id, which creates its
+// topic if necessary, and waits a little.
+func awaitCoordinator(conn net.Conn, kind int8, key string) error {
 	request := kmsg.NewPtrFindCoordinatorRequest()
-	request.Version, request.CoordinatorKey = 2, group
+	request.Version, request.CoordinatorType, request.CoordinatorKey = 2, kind, key
 	err := exchange(conn, request, request.ResponseKind())
 	time.Sleep(clusterInterval)
 	return err
@@ -124,7 +131,7 @@ func (m *member) join() (members int, err error) {
 		if !passing(response.ErrorCode, begin) {
 			return 0, fmt.Errorf("joining group %s answers error %d", m.group, response.ErrorCode)
 		}
-		if err := awaitCoordinator(m.conn, m.group); err != nil {
+		if err := awaitCoordinator(m.conn, ofGroups, m.group); err != nil {
 			return 0, err
 		}
 	}

@@ -80,15 +80,12 @@ func initProducerID(conn net.Conn, id string) (*kmsg.InitProducerIDResponse, err
 		switch code := response.ErrorCode; {
 		case code == codeNone:
 			return &response, nil
-		case code != codeConcurrent && !passing(code, begin):
+		case !passing(code, begin):
 			return nil, fmt.Errorf("InitProducerId of transactional id %s answers error %d", id, code)
 		}
-		find := kmsg.NewPtrFindCoordinatorRequest() // creates the topic if necessary
-		find.Version, find.CoordinatorKey, find.CoordinatorType = 2, id, 1
-		if err := exchangeWithin(coordinatorPatience, conn, find, find.ResponseKind()); err != nil {
+		if err := awaitCoordinator(conn, ofTransactions, id); err != nil {
 			return nil, err
 		}
-		time.Sleep(clusterInterval)
 	}
 }
 
