@@ -16,8 +16,6 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
-
-	"github.com/monedula/monedula/internal/testkit"
 )
 
 // groupGoal is the goal for our figures as a share of the original's.
@@ -220,16 +218,11 @@ func measureGroupMemory(ctx context.Context, b *bench) error {
 	b.report.note("Memory of groups: the growth of the heap after a full collection; the resident memory of the original grows by the part of its heap that it had not touched before.")
 	b.coolDown()
 	for _, s := range b.sides() {
-		port, err := testkit.UnusedPort()
+		br, err := b.newMeteredBroker(s, groupProperties...)
 		if err != nil {
 			return err
 		}
-		listener := fmt.Sprintf("127.0.0.1:%d", port)
-		br, err := b.newClusterBroker(s, b.newChroot(), 0, append(groupProperties, "monedula.metrics.listener="+listener)...)
-		if err != nil {
-			return err
-		}
-		before, after, err := b.fillWithGroups(ctx, br, listener)
+		before, after, err := b.fillWithGroups(ctx, br)
 		br.remove()
 		if err != nil {
 			return err
@@ -245,14 +238,14 @@ func measureGroupMemory(ctx context.Context, b *bench) error {
 // held is the memory of a broker in MiB.
 type held struct{ live, resident float64 }
 
-func (b *bench) fillWithGroups(ctx context.Context, br *broker, listener string) (before, after held, err error) {
+func (b *bench) fillWithGroups(ctx context.Context, br *broker) (before, after held, err error) {
 	if _, _, err := br.startServing(ctx, "ready", 1); err != nil {
 		return before, after, err
 	}
 	if err := eachClient(ctx, br, 1, func(conn net.Conn, _ int) error { return commitOffsets(conn, "first", "ready", 1, 0) }); err != nil {
 		return before, after, err
 	}
-	if before, err = b.held(ctx, br, listener); err != nil {
+	if before, err = b.held(ctx, br); err != nil {
 		return before, after, err
 	}
 	err = eachClient(ctx, br, commitClients, func(conn net.Conn, client int) error {
@@ -270,7 +263,7 @@ func (b *bench) fillWithGroups(ctx context.Context, br *broker, listener string)
 	if err != nil {
 		return before, after, err
 	}
-	after, err = b.held(ctx, br, listener)
+	after, err = b.held(ctx, br)
 	return before, after, err
 }
 
@@ -294,12 +287,12 @@ func (m *member) commit() error {
 }
 
 // held reads a broker's memory after a full collection; the original is asked to run one.
-func (b *bench) held(ctx context.Context, br *broker, listener string) (h held, err error) {
+func (b *bench) held(ctx context.Context, br *broker) (h held, err error) {
 	if h.resident, _, err = residentMiB(br.pid()); err != nil {
 		return h, err
 	}
 	if br.side == b.ours {
-		h.live, err = liveAfterCollections(ctx, listener)
+		h.live, err = liveAfterCollections(ctx, br.metrics)
 		return h, err
 	}
 	for _, command := range []string{"GC.run", "GC.heap_info"} {

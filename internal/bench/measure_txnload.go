@@ -44,16 +44,20 @@ func measureTxnLoad(ctx context.Context, b *bench) error {
 	if err := log.fillWithIDs(ids); err != nil {
 		return err
 	}
-	filled := map[*side]*idBroker{}
+	filled, empty := map[*side]*broker{}, map[*side]held{}
 	for _, s := range b.sides() {
-		br, err := b.newIDBroker(ctx, s, log)
-		if br != nil {
-			defer br.remove()
-		}
+		br, err := b.newMeteredBroker(s, "transaction.state.log.num.partitions=1")
 		if err != nil {
 			return err
 		}
+		defer br.remove()
 		filled[s] = br
+		if empty[s], err = b.holdOneID(ctx, br); err != nil {
+			return err
+		}
+		if err := log.stopAndPlace(ctx, br, metadata.TransactionStateTopic); err != nil {
+			return err
+		}
 	}
 	return b.alternate(ctx, func(ctx context.Context, s *side) error {
 		br := filled[s]
@@ -61,7 +65,7 @@ func measureTxnLoad(ctx context.Context, b *bench) error {
 		if err := br.start(); err != nil {
 			return err
 		}
-		if err := awaitTransactionalID(ctx, br.broker, ids-1); err != nil {
+		if err := awaitTransactionalID(ctx, br, ids-1); err != nil {
 			return err
 		}
 		start.add(s, time.Since(begin).Seconds())
@@ -75,11 +79,11 @@ func measureTxnLoad(ctx context.Context, b *bench) error {
 			return err
 		}
 		peak.add(s, most)
-		after, err := b.held(ctx, br.broker, br.metrics)
+		after, err := b.held(ctx, br)
 		if err != nil {
 			return err
 		}
-		live.add(s, (after.live-br.before.live)*(1<<20)/float64(ids))
+		live.add(s, (after.live-empty[s].live)*(1<<20)/float64(ids))
 		b.progress("  %s: loaded in %.2f s, answered after %.2f s, %.0f B for each, %.0f MiB", s.name, took.Seconds(), last(start.samples[s.name]), last(live.samples[s.name]), most)
 		if _, err := br.stopCleanly(ctx); err != nil {
 			return err
@@ -88,39 +92,18 @@ func measureTxnLoad(ctx context.Context, b *bench) error {
 	})
 }
 
-// idBroker is a broker whose partition of the transaction topic is loaded in each round.
-type idBroker struct {
-	*broker
-	metrics string // listener of the metrics
-	before  held   // with one transactional id
-}
-
-// newIDBroker returns a stopped broker with the log as the only partition of its transaction topic.
-// It returns the broker even with an error, so the caller can remove it.
-func (b *bench) newIDBroker(ctx context.Context, s *side, log *preparedLog) (*idBroker, error) {
-	port, err := testkit.UnusedPort()
-	if err != nil {
-		return nil, err
-	}
-	listener := fmt.Sprintf("127.0.0.1:%d", port)
-	br, err := b.newClusterBroker(s, b.newChroot(), 0, "transaction.state.log.num.partitions=1", "monedula.metrics.listener="+listener)
-	if err != nil {
-		return nil, err
-	}
-	filled := &idBroker{broker: br, metrics: listener}
+// holdOneID starts a broker and returns its memory with one transactional id.
+func (b *bench) holdOneID(ctx context.Context, br *broker) (held, error) {
 	if _, _, err := br.startServing(ctx, "ready", 1); err != nil {
-		return filled, err
+		return held{}, err
 	}
 	if err := eachClient(ctx, br, 1, func(conn net.Conn, _ int) error {
 		_, err := initProducerID(conn, "first")
 		return err
 	}); err != nil {
-		return filled, err
+		return held{}, err
 	}
-	if filled.before, err = b.held(ctx, br, listener); err != nil {
-		return filled, err
-	}
-	return filled, log.stopAndPlace(ctx, br, metadata.TransactionStateTopic)
+	return b.held(ctx, br)
 }
 
 // fillWithIDs writes the record of each transactional id, whose last transaction was committed now.

@@ -94,6 +94,7 @@ type broker struct {
 	replicas  int16  // of the topics created on it
 	dir       string // its only log.dirs
 	file      string // its properties file
+	metrics   string // host:port of its metrics; "": none
 	proc      *testkit.Process
 }
 
@@ -127,6 +128,21 @@ func (b *bench) newClusterBroker(s *side, chroot string, id int, extra ...string
 		return nil, err
 	}
 	return br, os.WriteFile(br.file, []byte(strings.Join(lines, "\n")+"\n"), 0o644)
+}
+
+// newMeteredBroker prepares a cluster of one broker whose memory can be read with held.
+func (b *bench) newMeteredBroker(s *side, extra ...string) (*broker, error) {
+	port, err := testkit.UnusedPort()
+	if err != nil {
+		return nil, err
+	}
+	metrics := fmt.Sprintf("127.0.0.1:%d", port)
+	br, err := b.newClusterBroker(s, b.newChroot(), 0, append(slices.Clone(extra), "monedula.metrics.listener="+metrics)...)
+	if err != nil {
+		return nil, err
+	}
+	br.metrics = metrics
+	return br, nil
 }
 
 // address returns host:port of the listener.
