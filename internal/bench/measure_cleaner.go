@@ -56,14 +56,15 @@ func (b *bench) measureCleanShape(ctx context.Context, shape cleanShape) error {
 	}
 	cleaners := map[*side]*cleaner{}
 	for _, s := range b.sides() {
-		c, err := b.startCleaner(ctx, s, log)
-		if c != nil {
-			defer c.br.remove()
-		}
+		br, err := b.newClusterBroker(s, b.newChroot(), 0, cleanerProperties...)
 		if err != nil {
 			return err
 		}
-		cleaners[s] = c
+		defer br.remove()
+		cleaners[s] = &cleaner{br: br, log: log}
+		if err := cleaners[s].start(ctx, b.sizes); err != nil {
+			return err
+		}
 	}
 	row := func(what, unit string, g goal) *metric {
 		return b.report.metric("cleaner: "+what+", "+shape.name, unit, g)
@@ -122,48 +123,45 @@ type cleaner struct {
 	br    *broker
 	log   *preparedLog // of all topics
 	idle  float64      // resident memory before the first cleaning, in MiB
-	topic func(round int) string
-	round int
+	round int          // the next one
 }
 
-// startCleaner starts a broker with a topic for each round and compacts the first one. It returns the
-// broker even with an error, so the caller can remove it.
-func (b *bench) startCleaner(ctx context.Context, s *side, log *preparedLog) (*cleaner, error) {
-	br, err := b.newClusterBroker(s, b.newChroot(), 0, cleanerProperties...)
-	if err != nil {
-		return nil, err
-	}
-	c := &cleaner{br: br, log: log, topic: func(round int) string { return fmt.Sprintf("compacted-%d", round) }}
-	if _, _, err := br.startServing(ctx, "ready", 1); err != nil {
-		return c, err
+// compactedTopic returns the topic that is cleaned in a round.
+func compactedTopic(round int) string { return fmt.Sprintf("compacted-%d", round) }
+
+// start starts the broker with a topic for each round and compacts the first one.
+func (c *cleaner) start(ctx context.Context, z sizes) (err error) {
+	if _, _, err := c.br.startServing(ctx, "ready", 1); err != nil {
+		return err
 	}
 	var topics []string
-	for round := range b.sizes.rounds + 1 {
-		topics = append(topics, c.topic(round))
-		if err := createTopic(ctx, br, c.topic(round), 1,
-			"retention.ms=-1", "min.cleanable.dirty.ratio=0", fmt.Sprint("segment.bytes=", log.segmentBytes)); err != nil {
-			return c, err
+	for round := range z.rounds + 1 {
+		topic := compactedTopic(round)
+		topics = append(topics, topic)
+		if err := createTopic(ctx, c.br, topic, 1,
+			"retention.ms=-1", "min.cleanable.dirty.ratio=0", fmt.Sprint("segment.bytes=", c.log.segmentBytes)); err != nil {
+			return err
 		}
 	}
-	if err := log.stopAndPlace(ctx, br, topics...); err != nil {
-		return c, err
+	if err := c.log.stopAndPlace(ctx, c.br, topics...); err != nil {
+		return err
 	}
-	if _, _, err := br.startServing(ctx, "ready", 1); err != nil {
-		return c, err
+	if _, _, err := c.br.startServing(ctx, "ready", 1); err != nil {
+		return err
 	}
 	for _, topic := range topics {
-		if end, err := endOffsets(ctx, br, topic, 1); err != nil || end != int64(log.next) {
-			return c, fmt.Errorf("%s: %s ends at %d after a log up to %d was placed there: %w", s.name, topic, end, log.next, err)
+		if end, err := endOffsets(ctx, c.br, topic, 1); err != nil || end != int64(c.log.next) {
+			return fmt.Errorf("%s: %s ends at %d after a log up to %d was placed there: %w", c.br.name, topic, end, c.log.next, err)
 		}
 	}
-	if err := pause(ctx, b.sizes.idle); err != nil {
-		return c, err
+	if err := pause(ctx, z.idle); err != nil {
+		return err
 	}
-	if c.idle, _, err = residentMiB(br.pid()); err != nil {
-		return c, err
+	if c.idle, _, err = residentMiB(c.br.pid()); err != nil {
+		return err
 	}
 	_, err = c.cleanNext(ctx)
-	return c, err
+	return err
 }
 
 // cleaning is the figures of a cleaning.
@@ -176,7 +174,7 @@ type cleaning struct {
 
 // cleanNext makes the next topic a compacted one and waits until it is cleaned.
 func (c *cleaner) cleanNext(ctx context.Context) (done cleaning, err error) {
-	topic := c.topic(c.round)
+	topic := compactedTopic(c.round)
 	c.round++
 	bytes, end := c.log.inactive()
 	done.bytes = bytes

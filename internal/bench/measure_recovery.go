@@ -25,12 +25,13 @@ func measureRecovery(ctx context.Context, b *bench) error {
 	b.coolDown()
 	filled := map[*side]*broker{}
 	for _, s := range b.sides() {
-		b.progress("  %s: writing %.3g GB", s.name, size)
-		br, err := fill(ctx, b, s)
-		if br != nil {
-			defer br.remove()
-		}
+		br, err := b.newBroker(s)
 		if err != nil {
+			return err
+		}
+		defer br.remove()
+		b.progress("  %s: writing %.3g GB", s.name, size)
+		if err := br.fill(ctx, b.sizes.recoveryBytes); err != nil {
 			return err
 		}
 		filled[s] = br
@@ -58,24 +59,19 @@ func measureRecovery(ctx context.Context, b *bench) error {
 	})
 }
 
-// fill starts a broker, writes the log and kills the broker. It returns the broker even with an
-// error, so the caller can remove it.
-func fill(ctx context.Context, b *bench, s *side) (*broker, error) {
-	br, err := b.newBroker(s)
-	if err != nil {
-		return nil, err
-	}
+// fill starts a broker, writes the log and kills the broker.
+func (br *broker) fill(ctx context.Context, bytes int64) error {
 	if _, _, err := br.startServing(ctx, "ready", 1); err != nil {
-		return br, err
+		return err
 	}
 	if err := createTopic(ctx, br, recoveryTopic, recoveryPartitions); err != nil {
-		return br, err
+		return err
 	}
-	if _, err := produce(ctx, br, recoveryTopic, shape{batchBytes: 256 << 10, bytes: b.sizes.recoveryBytes}, &batchMeter{}); err != nil {
-		return br, err
+	if _, err := produce(ctx, br, recoveryTopic, shape{batchBytes: 256 << 10, bytes: bytes}, &batchMeter{}); err != nil {
+		return err
 	}
 	br.kill()
-	return br, br.awaitDeregistered(ctx)
+	return br.awaitDeregistered(ctx)
 }
 
 // forgetRecoveryPoints makes a dead broker's directory look as if it was never flushed.
