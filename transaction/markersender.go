@@ -41,12 +41,11 @@ const markersPerRequest = 10_000
 //
 // Goroutines: one for each broker with waiting markers, and one while something is to be tried again.
 type markerSender struct {
-	c        *Coordinator
-	metadata *metadata.Cache
-	dial     peerlink.Dialer
-	local    func(context.Context, *kmsg.WriteTxnMarkersRequest) *kmsg.WriteTxnMarkersResponse // Config.WriteMarkers
-	ctx      context.Context
-	cancel   context.CancelFunc
+	c      *Coordinator
+	dial   peerlink.Dialer
+	local  func(context.Context, *kmsg.WriteTxnMarkersRequest) *kmsg.WriteTxnMarkersResponse // Config.WriteMarkers
+	ctx    context.Context
+	cancel context.CancelFunc
 
 	mu      sync.Mutex              // a leaf; guards the fields below and the queues
 	queues  map[string]*markerQueue // by address; "": this broker
@@ -84,7 +83,7 @@ type retry struct {
 func pauseAfter(attempts int) time.Duration { return retryPause << min(attempts, retryDoublings) }
 
 func newMarkerSender(c *Coordinator, cfg *Config) *markerSender {
-	s := &markerSender{c: c, metadata: cfg.Metadata, dial: cfg.Dial, local: cfg.WriteMarkers, queues: map[string]*markerQueue{}}
+	s := &markerSender{c: c, dial: cfg.Dial, local: cfg.WriteMarkers, queues: map[string]*markerQueue{}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
 }
@@ -124,7 +123,7 @@ func (s *markerSender) destinationOf(cluster *metadata.Snapshot, id TopicPartiti
 // send distributes a job to the queues of the leaders of its partitions. Markers of deleted
 // partitions count as written. Those without a reachable leader are tried again later.
 func (s *markerSender) send(j *markerJob) {
-	cluster := s.metadata.Snapshot()
+	cluster := s.c.metadata.Snapshot()
 	var shares []share
 next:
 	for _, p := range j.partitions {
@@ -368,12 +367,12 @@ func (s *markerSender) laterLocked(r retry) {
 func (s *markerSender) tryAgain() {
 	tick := time.NewTicker(retryPause)
 	defer tick.Stop()
-	for changed := s.metadata.Changed(); ; {
+	for changed := s.c.metadata.Changed(); ; {
 		all := false
 		select {
 		case <-tick.C:
 		case <-changed:
-			all, changed = true, s.metadata.Changed()
+			all, changed = true, s.c.metadata.Changed()
 		case <-s.ctx.Done():
 			return
 		}
