@@ -1,7 +1,6 @@
 package zkserver
 
 import (
-	"encoding/binary"
 	"maps"
 	"math"
 	"slices"
@@ -94,8 +93,7 @@ func (m *machine) taken() {
 
 // send adds a frame with the records.
 func (m *machine) send(c *client, receivedMs int64, records ...jute.Record) {
-	content := jute.Append(make([]byte, 4, 64), records...)
-	binary.BigEndian.PutUint32(content, uint32(len(content)-4))
+	content := jute.Frame(records...)
 	m.pending.frames = append(m.pending.frames, frame{to: c, content: content, receivedMs: receivedMs})
 	m.pending.bytes += len(content)
 	c.stats.sent++

@@ -41,6 +41,13 @@ func Append(buf []byte, records ...Record) []byte {
 	return c.buf
 }
 
+// Frame returns the encoding of records after its length, which is what is sent over a connection.
+func Frame(records ...Record) []byte {
+	frame := Append(make([]byte, 4, 64), records...)
+	binary.BigEndian.PutUint32(frame, uint32(len(frame)-4))
+	return frame
+}
+
 // Decode reads a record from the start of buf and returns the bytes after it. The record shares no
 // memory with buf. The error wraps ErrMalformed.
 func Decode(buf []byte, r Record) (rest []byte, err error) {
