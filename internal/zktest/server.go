@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/monedula/monedula/zkserver/jute"
 	zktree "github.com/monedula/monedula/zkserver/tree"
 )
 
@@ -208,14 +209,8 @@ func (s *Server) endSession(id int64) {
 func (s *Server) fire(events []zktree.Event) {
 	for _, e := range events {
 		if client := s.sessions[e.Session]; client != nil && client.conn != nil {
-			var out writer
-			out.int32(-1) // an event, not a response
-			out.int64(-1)
-			out.int32(0)
-			out.int32(int32(e.Type))
-			out.int32(connectedState)
-			out.text(e.Path)
-			_ = out.send(client.conn)
+			_ = send(client.conn, &jute.ReplyHeader{Xid: jute.EventXid, Zxid: -1},
+				&jute.WatcherEvent{Type: int32(e.Type), State: connectedState, Path: e.Path})
 		}
 	}
 }
@@ -240,8 +235,7 @@ func (s *Server) serve(conn net.Conn) {
 		if err != nil {
 			return
 		}
-		in := &reader{rest: frame}
-		if s.respond(conn, id, in.int32(), in.int32(), in) != nil {
+		if s.respond(conn, id, frame) != nil {
 			return
 		}
 	}
@@ -264,29 +258,26 @@ func (s *Server) connect(conn net.Conn) (id int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	in := &reader{rest: frame}
-	in.int32() // protocol version
-	in.int64() // last transaction; see respond
-	timeout, wanted := in.int32(), in.int64()
+	var r jute.ConnectRequest
+	if _, err := jute.Decode(frame, &r); err != nil {
+		return 0, err
+	}
+	timeout := r.TimeOut
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.down {
 		return 0, errEnd
 	}
-	id = wanted
+	id = r.SessionID
 	switch {
-	case wanted == 0:
+	case id == 0:
 		id = s.tree.Open(now(), int64(timeout))
 		s.sessions[id] = &session{}
-	case s.tree.Heard(wanted, now()) != nil: // expired
+	case s.tree.Heard(id, now()) != nil: // expired
 		id, timeout = 0, 0
 	}
-	var out writer
-	out.int32(0)
-	out.int32(timeout)
-	out.int64(id)
-	out.bytes(make([]byte, 16))
-	if err := out.send(conn); err != nil || id == 0 {
+	response := &jute.ConnectResponse{TimeOut: timeout, SessionID: id, Password: make([]byte, 16), Old: r.Old()}
+	if err := send(conn, response); err != nil || id == 0 {
 		return 0, errEnd
 	}
 	client := s.sessions[id]
