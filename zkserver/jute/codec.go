@@ -76,6 +76,10 @@ func (c *Codec) take(n int) []byte {
 	return field
 }
 
+// ended reports whether a record that is read has ended, as old ones do before fields that were added
+// later.
+func (c *Codec) ended() bool { return !c.writing && c.err == nil && len(c.buf) == 0 }
+
 // Int reads or writes a field of four bytes.
 func (c *Codec) Int(v *int32) {
 	if c.writing {

@@ -123,7 +123,7 @@ func (r *ConnectRequest) Fields(c *Codec) {
 	c.Int(&r.TimeOut)
 	c.Long(&r.SessionID)
 	c.Buffer(&r.Password)
-	if r.old = !c.writing && c.err == nil && len(c.buf) == 0; !r.old {
+	if r.old = c.ended(); !r.old {
 		c.Bool(&r.ReadOnly)
 	}
 }

@@ -43,7 +43,7 @@ func (r *ConnectResponse) Fields(c *Codec) {
 	c.Long(&r.SessionID)
 	c.Buffer(&r.Password)
 	if !c.writing {
-		r.Old = len(c.buf) == 0
+		r.Old = c.ended()
 	}
 	if !r.Old {
 		c.Bool(&r.ReadOnly)

@@ -76,7 +76,7 @@ func (r *CreateTxn) Fields(c *Codec) {
 	c.Buffer(&r.Data)
 	c.acls(&r.ACL)
 	c.Bool(&r.Ephemeral)
-	if !c.writing && c.err == nil && len(c.buf) == 0 {
+	if c.ended() {
 		r.ParentCVersion = -1
 		return
 	}
@@ -154,7 +154,7 @@ type CloseSessionTxn struct{ Paths []string }
 
 // Fields implements Record. Old logs have no Paths.
 func (r *CloseSessionTxn) Fields(c *Codec) {
-	if c.writing || len(c.buf) > 0 {
+	if !c.ended() {
 		c.Strings(&r.Paths)
 	}
 }
