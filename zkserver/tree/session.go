@@ -73,11 +73,12 @@ func (t *Tree) HeardAll(nowMs int64) {
 // timeout, in ascending order. The sessions stay open until End is called.
 func (t *Tree) Due(nowMs int64) []int64 {
 	var due []int64
-	for _, id := range slices.Sorted(maps.Keys(t.sessions)) {
-		if s := t.sessions[id]; nowMs-s.lastHeard >= s.timeoutMs {
+	for id, s := range t.sessions {
+		if nowMs-s.lastHeard >= s.timeoutMs {
 			due = append(due, id)
 		}
 	}
+	slices.Sort(due)
 	return due
 }
 
