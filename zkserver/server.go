@@ -237,15 +237,11 @@ func (s *Server) own() {
 		if m.pending.bytes+m.pending.batch.Size() > pendingMost {
 			events = nil
 		}
-		var pending *work
-		if commits != nil {
-			pending = m.pending
-		}
 		select {
 		case e := <-events:
 			m.setTime(began)
 			m.happened(e)
-		case commits <- pending:
+		case commits <- m.pending:
 			m.taken()
 		case frames := <-s.sent:
 			m.setTime(began)
