@@ -4,6 +4,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/monedula/monedula/zkserver/jute"
 	"github.com/monedula/monedula/zkserver/tree"
@@ -255,10 +256,5 @@ func (m *machine) delivered(frames []frame) {
 
 // list returns the connections in the order of their addresses.
 func (m *machine) list() []*client {
-	return slices.SortedFunc(maps.Keys(m.clients), func(a, b *client) int {
-		if a.text < b.text {
-			return -1
-		}
-		return 1
-	})
+	return slices.SortedFunc(maps.Keys(m.clients), func(a, b *client) int { return strings.Compare(a.text, b.text) })
 }

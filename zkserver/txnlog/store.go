@@ -13,6 +13,7 @@
 package txnlog
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -174,7 +175,7 @@ func (s *Store) list(dir, prefix string) ([]numbered, error) {
 		}
 		files = append(files, numbered{e.Name(), zxid})
 	}
-	slices.SortFunc(files, func(a, b numbered) int { return int(min(1, max(-1, a.zxid-b.zxid))) })
+	slices.SortFunc(files, func(a, b numbered) int { return cmp.Compare(a.zxid, b.zxid) })
 	return files, nil
 }
 
