@@ -160,11 +160,11 @@ func (c *Codec) String(v *string) {
 }
 
 // Strings reads or writes a vector of text.
-func (c *Codec) Strings(v *[]string) { vector(c, v, 4, c.String) }
+func (c *Codec) Strings(v *[]string) { Vector(c, v, 4, c.String) }
 
-// vector reads or writes the elements of a list, each of which takes at least min bytes. A null
+// Vector reads or writes the elements of a list, each of which takes at least min bytes. A null
 // list is read as nil, an empty one as not nil; both are written as empty.
-func vector[T any](c *Codec, v *[]T, min int, element func(*T)) {
+func Vector[T any](c *Codec, v *[]T, min int, element func(*T)) {
 	n := c.length(len(*v), min)
 	if !c.writing {
 		*v = nil

@@ -103,7 +103,7 @@ type ACLs []ACL
 // Fields implements Record.
 func (r *ACLs) Fields(c *Codec) { c.acls((*[]ACL)(r)) }
 
-func (c *Codec) acls(v *[]ACL) { vector(c, v, 12, func(a *ACL) { a.Fields(c) }) }
+func (c *Codec) acls(v *[]ACL) { Vector(c, v, 12, func(a *ACL) { a.Fields(c) }) }
 
 // ConnectRequest is the first frame of a connection. Old clients do not send ReadOnly.
 type ConnectRequest struct {

@@ -132,5 +132,5 @@ type WhoAmIResponse struct{ ClientInfo []ID }
 
 // Fields implements Record.
 func (r *WhoAmIResponse) Fields(c *Codec) {
-	vector(c, &r.ClientInfo, 8, func(id *ID) { id.Fields(c) })
+	Vector(c, &r.ClientInfo, 8, func(id *ID) { id.Fields(c) })
 }

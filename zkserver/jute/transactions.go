@@ -176,7 +176,7 @@ type Txn struct {
 
 // Fields implements Record.
 func (r *MultiTxn) Fields(c *Codec) {
-	vector(c, &r.Txns, 8, func(t *Txn) {
+	Vector(c, &r.Txns, 8, func(t *Txn) {
 		c.op(&t.Type)
 		var body []byte
 		if c.writing {

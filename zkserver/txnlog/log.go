@@ -48,18 +48,24 @@ func appendEntry(buf []byte, header *jute.TxnHeader, txn jute.Record) []byte {
 	start := len(buf)
 	buf = jute.Append(append(buf, make([]byte, beforeEntry)...), header, txn)
 	body := buf[start+beforeEntry:]
-	sum, length := int64(adler32.Checksum(body)), int32(len(body))
-	jute.Append(buf[:start], longs{&sum}, ints{&length}) // into the gap
+	jute.Append(buf[:start], &entryHeader{checksum(adler32.Checksum(body)), int32(len(body))}) // into the gap
 	return append(buf, endOfEntry)
 }
 
-type longs struct{ v *int64 }
+// checksum is the Adler-32 of a transaction or a snapshot.
+type checksum int64
 
-func (r longs) Fields(c *jute.Codec) { c.Long(r.v) }
+// Fields implements jute.Record.
+func (r *checksum) Fields(c *jute.Codec) { c.Long((*int64)(r)) }
 
-type ints struct{ v *int32 }
+// entryHeader precedes a transaction.
+type entryHeader struct {
+	sum    checksum
+	length int32
+}
 
-func (r ints) Fields(c *jute.Codec) { c.Int(r.v) }
+// Fields implements jute.Record.
+func (r *entryHeader) Fields(c *jute.Codec) { r.sum.Fields(c); c.Int(&r.length) }
 
 // logFile is a log that is being written.
 type logFile struct {

@@ -166,10 +166,9 @@ func (r *reader) next() (header jute.TxnHeader, txn jute.Record, err error) {
 	if _, err := io.ReadFull(r.r, before[:]); err != nil {
 		return header, nil, io.EOF
 	}
-	var sum int64
-	var length int32
-	rest, _ := jute.Decode(before[:], longs{&sum})
-	_, _ = jute.Decode(rest, ints{&length})
+	var entry entryHeader
+	_, _ = jute.Decode(before[:], &entry) // cannot fail: all bytes are present
+	length := entry.length
 	if length <= 0 || int64(length)+1 > r.size-r.end-beforeEntry {
 		return header, nil, io.EOF
 	}
@@ -178,7 +177,7 @@ func (r *reader) next() (header jute.TxnHeader, txn jute.Record, err error) {
 		return header, nil, io.EOF
 	}
 	body = body[:length]
-	if int64(adler32.Checksum(body)) != sum {
+	if checksum(adler32.Checksum(body)) != entry.sum {
 		return header, nil, errChecksum
 	}
 	header, txn, err = jute.DecodeTxn(body)

@@ -26,6 +26,32 @@ const (
 	endOfNodes          = "/"
 )
 
+// savedSessions are the sessions in a snapshot.
+type savedSessions []savedSession
+
+type savedSession struct {
+	id        int64
+	timeoutMs int32
+}
+
+// Fields implements jute.Record.
+func (r *savedSessions) Fields(c *jute.Codec) {
+	jute.Vector(c, (*[]savedSession)(r), 12, func(s *savedSession) { c.Long(&s.id); c.Int(&s.timeoutMs) })
+}
+
+// savedACLs are the ACLs in a snapshot, with the numbers that nodes refer to them by.
+type savedACLs []savedACL
+
+type savedACL struct {
+	number int64
+	list   jute.ACLs
+}
+
+// Fields implements jute.Record.
+func (r *savedACLs) Fields(c *jute.Codec) {
+	jute.Vector(c, (*[]savedACL)(r), 12, func(a *savedACL) { c.Long(&a.number); a.list.Fields(c) })
+}
+
 // Save writes a snapshot and returns when it is durable. Until then it has another name. The
 // transactions that it contains must be durable already.
 func (s *Store) Save(snapshot *tree.Snapshot) error {
@@ -61,19 +87,12 @@ func writeSnapshot(file vfs.File, snapshot *tree.Snapshot) error {
 			_, err = both.Write(buf)
 		}
 	}
-	count := int32(len(snapshot.Sessions))
-	write(&jute.FileHeader{Magic: snapshotMagic, Version: fileVersion, DbID: snapshotDbID}, ints{&count})
+	var sessions savedSessions
 	for _, id := range slices.Sorted(maps.Keys(snapshot.Sessions)) {
-		timeout := int32(snapshot.Sessions[id])
-		write(longs{&id}, ints{&timeout})
+		sessions = append(sessions, savedSession{id, int32(snapshot.Sessions[id])})
 	}
 	numbers, lists := numberACLs(snapshot.Nodes)
-	count = int32(len(lists))
-	write(ints{&count})
-	for i, acl := range lists {
-		number := int64(i + 1)
-		write(longs{&number}, (*jute.ACLs)(&acl))
-	}
+	write(&jute.FileHeader{Magic: snapshotMagic, Version: fileVersion, DbID: snapshotDbID}, &sessions, &lists)
 	for i, n := range snapshot.Nodes {
 		path := n.Path
 		if path == "/" {
@@ -82,8 +101,8 @@ func writeSnapshot(file vfs.File, snapshot *tree.Snapshot) error {
 		write(&jute.PathRequest{Path: path}, &jute.DataNode{Data: n.Data, ACL: numbers[i], Stat: n.Stat})
 	}
 	write(&jute.PathRequest{Path: endOfNodes})
-	value := int64(sum.Sum32())
-	write(longs{&value}, &jute.PathRequest{Path: endOfNodes})
+	seal := checksum(sum.Sum32())
+	write(&seal, &jute.PathRequest{Path: endOfNodes})
 	if err != nil {
 		return err
 	}
@@ -91,13 +110,13 @@ func writeSnapshot(file vfs.File, snapshot *tree.Snapshot) error {
 }
 
 // numberACLs returns the number of the ACL of each node, and the lists with the numbers 1, 2, ...
-func numberACLs(nodes []tree.SavedNode) (numbers []int64, lists [][]jute.ACL) {
+func numberACLs(nodes []tree.SavedNode) (numbers []int64, lists savedACLs) {
 	known := map[string]int64{string(encodeACL(tree.OpenACL)): openACL}
 	for _, n := range nodes {
 		key := string(encodeACL(n.ACL))
 		if known[key] == 0 {
-			lists = append(lists, n.ACL)
-			known[key] = int64(len(lists))
+			known[key] = int64(len(lists) + 1)
+			lists = append(lists, savedACL{known[key], n.ACL})
 		}
 		numbers = append(numbers, known[key])
 	}
@@ -155,30 +174,20 @@ func decodeSnapshot(buf []byte) (*tree.Snapshot, error) {
 		}
 	}
 	var header jute.FileHeader
-	var count int32
-	read(&header, ints{&count})
+	read(&header)
 	if err == nil && (header.Magic != snapshotMagic || header.Version != fileVersion) {
 		err = fmt.Errorf("it begins with 0x%x, version %d", header.Magic, header.Version)
 	}
 	saved := &tree.Snapshot{Sessions: map[int64]int64{}}
-	for range count {
-		var id int64
-		var timeout int32
-		if read(longs{&id}, ints{&timeout}); err != nil {
-			break
-		}
-		saved.Sessions[id] = int64(timeout)
+	var sessions savedSessions
+	var acls savedACLs
+	read(&sessions, &acls)
+	for _, session := range sessions {
+		saved.Sessions[session.id] = int64(session.timeoutMs)
 	}
 	lists := map[int64][]jute.ACL{openACL: tree.OpenACL}
-	count = 0
-	read(ints{&count})
-	for range count {
-		var number int64
-		var acl jute.ACLs
-		if read(longs{&number}, &acl); err != nil {
-			break
-		}
-		lists[number] = acl
+	for _, acl := range acls {
+		lists[acl.number] = acl.list
 	}
 	for err == nil {
 		var path jute.PathRequest
@@ -191,9 +200,9 @@ func decodeSnapshot(buf []byte) (*tree.Snapshot, error) {
 		}
 		saved.Nodes = append(saved.Nodes, tree.SavedNode{Path: path.Path, Data: n.Data, ACL: lists[n.ACL], Stat: n.Stat})
 	}
-	sum := int64(adler32.Checksum(buf[:len(buf)-len(rest)]))
-	var value int64
-	read(longs{&value})
+	sum := checksum(adler32.Checksum(buf[:len(buf)-len(rest)]))
+	var value checksum
+	read(&value)
 	if err == nil && value != sum {
 		err = errors.New("its checksum does not match")
 	}
