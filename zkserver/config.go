@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -61,13 +60,13 @@ func DefaultConfig() *Config {
 		RetainSnapshots: 3, Words: map[string]bool{}, Version: "3.9.0-monedula", Log: func(Level, string, ...any) {}}
 }
 
-func (c *Config) snapshotDir() string { return filepath.Join(c.DataDir, "version-2") }
+func (c *Config) snapshotDir() string { return txnlog.Subdirectory(c.DataDir) }
 
 func (c *Config) logDir() string {
 	if c.LogDir == "" {
 		return c.snapshotDir()
 	}
-	return filepath.Join(c.LogDir, "version-2")
+	return txnlog.Subdirectory(c.LogDir)
 }
 
 // keys sets the fields of a configuration from the keys of zookeeper.properties.

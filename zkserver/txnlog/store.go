@@ -42,12 +42,14 @@ type Config struct {
 const DefaultPreallocate = 64 << 20
 
 const (
-	versionDir     = "version-2"
 	logPrefix      = "log."
 	snapshotPrefix = "snapshot."
 	temporaryMark  = ".tmp"
 	lockName       = "monedula.lock"
 )
+
+// Subdirectory returns the directory of the files in a configured one.
+func Subdirectory(dir string) string { return filepath.Join(dir, "version-2") }
 
 // Store is an open pair of directories.
 type Store struct {
@@ -71,7 +73,7 @@ func Open(c Config) (*Store, *tree.Tree, error) {
 	if c.LogDir == "" {
 		c.LogDir = c.DataDir
 	}
-	s := &Store{fs: c.FS, snaps: filepath.Join(c.DataDir, versionDir), logs: filepath.Join(c.LogDir, versionDir), preallocate: c.Preallocate, warn: c.Warn}
+	s := &Store{fs: c.FS, snaps: Subdirectory(c.DataDir), logs: Subdirectory(c.LogDir), preallocate: c.Preallocate, warn: c.Warn}
 	if s.preallocate <= 0 {
 		s.preallocate = DefaultPreallocate
 	}
@@ -102,7 +104,7 @@ func Open(c Config) (*Store, *tree.Tree, error) {
 // makeDir creates a directory and its subdirectory for the files. It makes all names durable, because
 // an earlier process may have been killed before it did.
 func (s *Store) makeDir(dir string) error {
-	path := filepath.Join(dir, versionDir)
+	path := Subdirectory(dir)
 	if err := s.fs.MkdirAll(path, 0o755); err != nil {
 		return err
 	}
