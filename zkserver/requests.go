@@ -96,7 +96,7 @@ func (m *machine) handle(c *client, op jute.Op, body []byte) (result jute.Record
 	default:
 		return m.write(c, op, body)
 	}
-	return result, codeOf(err), true
+	return result, tree.CodeOf(err), true
 }
 
 // decode reads the body of a request.
@@ -105,17 +105,6 @@ func decode(body []byte, r jute.Record) error {
 		return tree.MarshallingError
 	}
 	return nil
-}
-
-func codeOf(err error) tree.Code {
-	if err == nil {
-		return tree.OK
-	}
-	code, ok := err.(tree.Code)
-	if !ok {
-		return tree.MarshallingError
-	}
-	return code
 }
 
 // read handles the reads that may set a watch.
@@ -187,7 +176,7 @@ func (m *machine) multiRead(c *client, body []byte) (jute.Record, error) {
 		}
 		result, err := m.read(c, op.Type, path)
 		if err != nil {
-			response.Results = append(response.Results, jute.MultiResult{Type: jute.OpError, Err: int32(codeOf(err))})
+			response.Results = append(response.Results, jute.MultiResult{Type: jute.OpError, Err: int32(tree.CodeOf(err))})
 			continue
 		}
 		response.Results = append(response.Results, jute.MultiResult{Type: op.Type, Body: result})

@@ -9,7 +9,7 @@ import (
 func (m *machine) write(c *client, op jute.Op, body []byte) (result jute.Record, code tree.Code, known bool) {
 	if op == jute.OpMulti {
 		result, err := m.multi(c, body)
-		return result, codeOf(err), true
+		return result, tree.CodeOf(err), true
 	}
 	request := writeRequest(op)
 	if request == nil {
@@ -23,7 +23,7 @@ func (m *machine) write(c *client, op jute.Op, body []byte) (result jute.Record,
 	}
 	r, events, err := m.tree.Do(c.session, m.nowMs, change)
 	m.fire(events)
-	return response(op, &r), codeOf(err), true
+	return response(op, &r), tree.CodeOf(err), true
 }
 
 // writeRequest returns an empty request, or nil if there is none of the number.

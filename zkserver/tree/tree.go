@@ -61,6 +61,17 @@ func (c Code) Error() string {
 	return fmt.Sprintf("code %d", int32(c))
 }
 
+// CodeOf returns the code of an error of this package, or OK if there is none.
+func CodeOf(err error) Code {
+	if err == nil {
+		return OK
+	}
+	if code, ok := err.(Code); ok {
+		return code
+	}
+	return RuntimeInconsistency
+}
+
 // AnyVersion as the version of an operation matches every version.
 const AnyVersion int32 = -1
 

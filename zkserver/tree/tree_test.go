@@ -206,15 +206,8 @@ func codeOfReal(err error) Code {
 	return RuntimeInconsistency // an unknown error for the client library
 }
 
-func codeOfOurs(err error) Code {
-	if err == nil {
-		return OK
-	}
-	return codeOf(err)
-}
-
 func (h *history) compareCode(what string, real, ours error) bool {
-	if r, o := codeOfReal(real), codeOfOurs(ours); r != o {
+	if r, o := codeOfReal(real), CodeOf(ours); r != o {
 		h.t.Errorf("%s: %v (%v), from the tree %v", what, r, real, o)
 	}
 	return real == nil && ours == nil

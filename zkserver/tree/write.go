@@ -102,7 +102,7 @@ func (c *change) do(op Op) (r Result, undo func(), txn jute.Txn, err error) {
 		r, undo, err = c.apply(kind, body)
 	}
 	if err != nil {
-		code := codeOf(err)
+		code := CodeOf(err)
 		return Result{Code: code}, nil, jute.Txn{Type: jute.OpError, Body: &jute.ErrorTxn{Err: int32(code)}}, err
 	}
 	return r, undo, jute.Txn{Type: kind, Body: body}, nil
@@ -138,20 +138,13 @@ func (t *Tree) Multi(session, nowMs int64, ops ...Op) ([]Result, []Event, error)
 				results[j].Code = RuntimeInconsistency
 			}
 			if j == i {
-				results[j].Code = codeOf(err)
+				results[j].Code = CodeOf(err)
 			}
 			multi.Txns = append(multi.Txns, jute.Txn{Type: jute.OpError, Body: &jute.ErrorTxn{Err: int32(results[j].Code)}})
 		}
 		return results, nil, err
 	}
 	return results, c.commit(), nil
-}
-
-func codeOf(err error) Code {
-	if code, ok := err.(Code); ok {
-		return code
-	}
-	return RuntimeInconsistency
 }
 
 func (o Refused) prepare(*change) (jute.Op, jute.Record, error) { return 0, nil, o.Code }
