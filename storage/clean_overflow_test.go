@@ -217,6 +217,28 @@ func TestACleaningSplitsASegmentWithOffsetsTooFarApart(t *testing.T) {
 	wantEqual(t, "uncleanable logs", len(h.cleaner.uncleanable), 0)
 }
 
+// The segment was cleaned before, so the cleaning finds the torn end only when it splits the segment.
+func TestAnOverflowedSegmentWithATornEndIsLeftAsItIs(t *testing.T) {
+	o := newOverflowed(t, true)
+	h := start(t, o.mem, func(m *ManagerConfig) { m.Defaults = cleanCrashTopic() })
+	l := h.Log(partition0)
+	l.SetHighWatermark(o.end)
+	v := l.positions.load()
+	s := v.segments[0]
+	l.markClean(v.segments[1].base, v.truncations)
+	f, err := s.log.acquire()
+	noError(t, err)
+	noError(t, f.Truncate(s.size.Load()-10))
+	s.size.Add(-10)
+	f.release()
+	if n := h.cleanAll(t); n != 0 || !strings.Contains(h.CleanerStatus().Uncleanable["/data"].Reasons[partition0], "the last batch is incomplete") {
+		t.Errorf("%d cleanings of a damaged log: %+v", n, h.CleanerStatus())
+	}
+	if now := l.positions.load(); !slices.Contains(now.segments, s) || len(leftovers(t, l)) > 0 {
+		t.Errorf("the segment was replaced, or %v are left", leftovers(t, l))
+	}
+}
+
 // The overflowed segment can be cleaned as it is if nothing remains of what is out of reach.
 func TestNoSegmentIsSplitForRecordsThatAreDropped(t *testing.T) {
 	c := cleanCrashTopic()

@@ -81,46 +81,41 @@ func (ld *loader) split(s *segment) error {
 	return ld.env.fs.SyncDir(ld.path)
 }
 
-// divide divides the batches of an overflowed segment into parts. It calls begin with the base of
-// each part, and then add with each of its batches. The first part has the base of the segment, so
-// that finishSwaps finds the files it replaces; it is empty if all batches are out of its reach.
-func (s *segment) divide(begin func(base record.Offset) error, add func(record.Batch) error) error {
-	p, err := s.pin()
-	if err != nil {
-		return err
-	}
-	defer p.release()
-	var scan batchScan
-	scan.begin(p.handle, 0, s.size.Load(), true, &s.env.buffers)
-	defer scan.close()
-	for base, first := s.base, true; ; first = false {
-		b, at, err := scan.next()
-		if err != nil || b == nil {
-			return err
-		}
+// divider returns a function that divides the batches of an overflowed segment, which it must be
+// called with one after another, into parts. It calls begin with the base of each part, and then add
+// with each of its batches. The first part has the base of the segment, so that finishSwaps finds the
+// files it replaces; it is empty if all batches are out of its reach.
+func (s *segment) divider(begin func(base record.Offset) error, add func(record.Batch) error) func(record.Batch) error {
+	base, first := s.base, true
+	return func(b record.Batch) error {
 		if first {
+			first = false
 			base = min(base, b.LastOffset())
-			err = begin(base)
+			if err := begin(base); err != nil {
+				return err
+			}
 		}
-		if err == nil && outOfReach(base, b) {
+		if outOfReach(base, b) {
 			base = b.BaseOffset()
-			err = begin(base)
+			if err := begin(base); err != nil {
+				return err
+			}
 		}
-		if err == nil {
-			err = add(b)
-		}
-		if err != nil {
-			return fmt.Errorf("copying the batch at position %d of %s: %w", at, s.log.name(), err)
-		}
+		return add(b)
 	}
 }
 
 // copyParts writes the parts as .cleaned files and returns their base offsets. It writes no indexes;
 // they are built when the parts are loaded.
 func (ld *loader) copyParts(s *segment, modified time.Time) (bases []record.Offset, err error) {
+	p, err := s.pin()
+	if err != nil {
+		return nil, err
+	}
+	defer p.release()
 	var part *partWriter
 	defer func() { err = errors.Join(err, part.finish(modified)) }()
-	err = s.divide(func(base record.Offset) (err error) {
+	divide := s.divider(func(base record.Offset) (err error) {
 		if err := part.finish(modified); err != nil {
 			return err
 		}
@@ -128,7 +123,18 @@ func (ld *loader) copyParts(s *segment, modified time.Time) (bases []record.Offs
 		bases = append(bases, base)
 		return err
 	}, func(b record.Batch) error { return part.write(b) })
-	return bases, err
+	var scan batchScan
+	scan.begin(p.handle, 0, s.size.Load(), true, &ld.env.buffers)
+	defer scan.close()
+	for {
+		b, at, err := scan.next()
+		if err != nil || b == nil {
+			return bases, err
+		}
+		if err := divide(b); err != nil {
+			return nil, fmt.Errorf("copying the batch at position %d of %s: %w", at, s.log.name(), err)
+		}
+	}
 }
 
 // partWriter writes one part of a segment that is being split.
@@ -172,7 +178,7 @@ func (c *cleaning) split(s *segment) error {
 // copyParts writes the parts of an overflowed segment. It returns those that it created even if it
 // fails.
 func (c *cleaning) copyParts(s *segment) (parts []*segment, err error) {
-	err = s.divide(func(base record.Offset) error {
+	err = c.scan(s, 0, s.divider(func(base record.Offset) error {
 		if n := len(parts); n == 0 && base < s.base || n > 0 && base <= parts[n-1].base {
 			return protocol.Errorf(protocol.CorruptMessage, "the offsets do not increase")
 		}
@@ -185,14 +191,11 @@ func (c *cleaning) copyParts(s *segment) (parts []*segment, err error) {
 		}
 		return err
 	}, func(b record.Batch) error {
-		if err := b.Validate(); err != nil {
-			return err
-		}
 		if c.out = append(c.out, b...); len(c.out) < c.chunk {
 			return nil
 		}
 		return c.writeLast(parts)
-	})
+	}))
 	if err == nil {
 		err = c.writeLast(parts)
 	}
