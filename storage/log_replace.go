@@ -10,10 +10,6 @@ import (
 // replacing is the error text of a replacement of segments.
 const replacing = "Error while replacing segments of %s in dir %s"
 
-// errNotReplaced is returned by replaceSegments if the sources have left the log, for example by
-// retention, or the log was closed or is moving. The log is unchanged.
-var errNotReplaced = errors.New("the segments to be replaced have left the log")
-
 // createCleaned creates the files of a segment that a cleaning writes, with the suffix .cleaned.
 func (l *Log) createCleaned(base record.Offset) (*segment, error) {
 	l.mu.Lock() // the directory is not renamed meanwhile
@@ -72,7 +68,8 @@ func (l *Log) discardCleaned(cleaned []*segment) {
 // which finishSwaps, or a real broker, restores either the old segments or the new ones after a
 // crash: first the new files become .swap files, then the old ones are deleted, then the new ones
 // get their names. It holds truncating, because a truncation between the first and the last step
-// could be undone by a crash, but mu only for moments.
+// could be undone by a crash, but mu only for moments. If the sources have left the log, for example
+// by retention, or the log is moving, the error is errCleaningAborted, and the log is unchanged.
 func (l *Log) replaceSegments(cleaned, sources []*segment) error {
 	l.truncating.Lock()
 	defer l.truncating.Unlock()
@@ -114,18 +111,18 @@ func (l *Log) beginSwap(cleaned, sources []*segment) error {
 }
 
 // holds returns nil if the log is open, is not moving, and has the segments, none of which is the
-// active one. The caller must hold mu.
+// active one. If the log is open, the error is errCleaningAborted. The caller must hold mu.
 func (l *Log) holds(sources []*segment) error {
 	if err := l.check(); err != nil {
 		return err
 	}
 	if l.moving.Load() {
-		return errNotReplaced
+		return errCleaningAborted
 	}
 	v := l.positions.load()
 	i := slices.Index(v.segments, sources[0])
 	if i < 0 || i+len(sources) >= len(v.segments) || !slices.Equal(v.segments[i:i+len(sources)], sources) {
-		return errNotReplaced
+		return errCleaningAborted
 	}
 	return nil
 }
