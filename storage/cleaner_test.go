@@ -209,6 +209,45 @@ func TestAReplacementEndsIfItsLogMoves(t *testing.T) {
 	}
 }
 
+// A move begins when the new segment has its .swap name. If the power fails later, the next start must
+// not finish the replacement: the future log may already have records that it would remove.
+func TestAReplacementThatAMoveEndedIsNotFinishedAfterACrash(t *testing.T) {
+	var h *host
+	var armed atomic.Bool
+	created := make(chan error, 1)
+	mem := vfs.NewMem()
+	fsys := vfs.Intercept(mem, func(op vfs.Op) error {
+		if op.Kind == vfs.OpSyncDir && strings.HasSuffix(op.Name, "t-0") && armed.CompareAndSwap(true, false) {
+			l := h.Log(partition0)
+			go func() {
+				_, err := h.CreateFuture(partition0, otherDir(l))
+				created <- err
+			}()
+			waitUntil(t, "the log is moving", l.moving.Load)
+		}
+		return nil
+	})
+	dirs := func(c *ManagerConfig) { c.Dirs, c.Defaults = []string{"/data", "/other"}, compactedTopic() }
+	h = start(t, fsys, dirs)
+	l := h.log(t, compactedTopic())
+	dirty(t, l, 60, 5)
+	noError(t, l.Flush())
+	l.dir.checkpoint()
+	want := basesOf(l)
+	size := l.Size()
+	run := h.cleaningOf(t, l, func() error { return nil })
+	l.dir.background.wait()
+	armed.Store(true)
+	if _, err := run.run(); !errors.Is(err, errCleaningAborted) || armed.Load() {
+		t.Errorf("the cleaning ended with %v", err)
+	}
+	noError(t, <-created)
+	l = start(t, mem.CrashClone(vfs.SyncedOnly, 0), dirs).Log(partition0)
+	if got := basesOf(l); l.Size() != size || !slices.Equal(got, want) || len(leftovers(t, l)) > 0 {
+		t.Errorf("after a crash the log has %d bytes and segments %v instead of %d and %v, and %v are left", l.Size(), got, size, want, leftovers(t, l))
+	}
+}
+
 func TestASegmentWithATornEndIsLeftAsItIs(t *testing.T) {
 	l, h := newLog(t, compactedTopic())
 	dirty(t, l, 60, 5)

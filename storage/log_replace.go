@@ -77,7 +77,7 @@ func (l *Log) replaceSegments(cleaned, sources []*segment) error {
 		return err
 	}
 	if err := l.publishSwap(cleaned, sources); err != nil {
-		return err
+		return errors.Join(err, l.env.fs.SyncDir(l.Path())) // before a move begins to copy; see CreateFuture
 	}
 	for _, s := range sources[1:] {
 		if err := l.deleteReplaced(s); err != nil {

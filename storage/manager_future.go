@@ -69,7 +69,7 @@ func (m *Manager) CreateFuture(tp TopicPartition, dir string) (*Log, error) {
 		return nil, err
 	}
 	m.places.forget(tp)
-	current.truncating.Lock() // a cleaning that began to replace segments before the log was moving ends
+	current.truncating.Lock() // a replacement that began before the log was moving is complete, or undone
 	current.truncating.Unlock()
 	l.settling.Lock()
 	l.cleanedAtCopy = current.dir.checkpoints.offset(cleanerOffsetFile, tp)
