@@ -32,17 +32,17 @@ var (
 )
 
 func TestRandomHistoriesSurviveCrashes(t *testing.T) {
-	seeds := 200
+	runRandomHistories(t, 200, false)
+}
+
+// runRandomHistories runs a number of histories, which full matrices and the flag replace.
+func runRandomHistories(t *testing.T, seeds int, compacted bool) {
 	if testkit.FullMatrices() {
 		seeds = 20_000
 	}
 	if *crashSeeds > 0 {
 		seeds = *crashSeeds
 	}
-	runRandomHistories(t, seeds, false)
-}
-
-func runRandomHistories(t *testing.T, seeds int, compacted bool) {
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	for range 2 {
