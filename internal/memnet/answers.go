@@ -11,7 +11,7 @@ import (
 )
 
 // Answering returns a connection to a broker that answers each request with the response that answer
-// returns. If that is nil, or a request does not parse, the broker closes the connection.
+// returns. If that is nil, the broker closes the connection. It panics if a request does not parse.
 func Answering(answer func(kmsg.Request) kmsg.Response) net.Conn {
 	client, server := net.Pipe()
 	go serve(server, answer)
@@ -31,11 +31,11 @@ func serve(conn net.Conn, answer func(kmsg.Request) kmsg.Response) {
 		}
 		h, body, err := protocol.ParseRequestHeader(frame)
 		if err != nil {
-			return
+			panic(err)
 		}
 		req, err := protocol.DecodeRequest(h.Key, h.Version, body)
 		if err != nil {
-			return
+			panic(err)
 		}
 		resp := answer(req)
 		if resp == nil {

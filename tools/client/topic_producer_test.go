@@ -2,8 +2,6 @@ package client
 
 import (
 	"context"
-	"encoding/binary"
-	"io"
 	"net"
 	"sync/atomic"
 	"testing"
@@ -12,50 +10,14 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/internal/memnet"
 	"github.com/monedula/monedula/protocol"
 )
 
-// answering returns a dialer option. On its connections, requests get the response that answer
-// returns, or none if it returns nil.
-func answering(t *testing.T, answer func(req kmsg.Request) kmsg.Response) kgo.Opt {
-	serve := func(conn net.Conn) {
-		defer conn.Close()
-		for {
-			var size [4]byte
-			if _, err := io.ReadFull(conn, size[:]); err != nil {
-				return
-			}
-			frame := make([]byte, binary.BigEndian.Uint32(size[:]))
-			if _, err := io.ReadFull(conn, frame); err != nil {
-				return
-			}
-			header, body, err := protocol.ParseRequestHeader(frame)
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			req, err := protocol.DecodeRequest(header.Key, header.Version, body)
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			resp := answer(req)
-			if resp == nil {
-				return
-			}
-			resp.SetVersion(header.Version)
-			out := protocol.AppendResponse(make([]byte, 4), header.CorrelationID, resp)
-			binary.BigEndian.PutUint32(out, uint32(len(out)-4))
-			if _, err := conn.Write(out); err != nil {
-				return
-			}
-		}
-	}
-	return kgo.Dialer(func(context.Context, string, string) (net.Conn, error) {
-		near, far := net.Pipe()
-		go serve(far)
-		return near, nil
-	})
+// answering returns a dialer option for connections on which requests get the response that answer
+// returns.
+func answering(answer func(kmsg.Request) kmsg.Response) kgo.Opt {
+	return kgo.Dialer(func(context.Context, string, string) (net.Conn, error) { return memnet.Answering(answer), nil })
 }
 
 // flushLog closes flushed once the client has flushed for the first time.
@@ -83,7 +45,7 @@ func flushWhileRecordsReturn(t *testing.T) {
 	var exists atomic.Bool
 	written := make(chan struct{})
 	client, err := kgo.NewClient(kgo.SeedBrokers("broker:9092"), kgo.WithLogger(log), kgo.DisableIdempotentWrite(), kgo.UnknownTopicRetries(0),
-		kgo.MetadataMinAge(metadataPause), answering(t, func(req kmsg.Request) kmsg.Response {
+		kgo.MetadataMinAge(metadataPause), answering(func(req kmsg.Request) kmsg.Response {
 			switch req := req.(type) {
 			case *kmsg.ApiVersionsRequest:
 				resp := kmsg.NewPtrApiVersionsResponse()
