@@ -14,45 +14,9 @@ import (
 	"github.com/monedula/monedula/internal/testkit"
 )
 
-// embeddedZooKeeper is a process of the embedded server.
-type embeddedZooKeeper struct {
-	*testkit.Process
-	t       testing.TB
-	file    string
-	address string
-}
-
-func startEmbedded(t testing.TB) *embeddedZooKeeper {
+func startEmbedded(t testing.TB) *testkit.Ensemble {
 	t.Helper()
-	port := testkit.FreePort(t)
-	z := &embeddedZooKeeper{t: t, address: fmt.Sprintf("127.0.0.1:%d", port)}
-	z.file = testkit.WriteFile(t, "zookeeper.properties", fmt.Sprintf("dataDir=%s\nclientPort=%d\nclientPortAddress=127.0.0.1\ntickTime=500\nsnapCount=200\nmaxClientCnxns=0\n4lw.commands.whitelist=*\n", t.TempDir(), port))
-	z.start()
-	return z
-}
-
-func (z *embeddedZooKeeper) start() {
-	z.t.Helper()
-	p, err := testkit.Start("the embedded ZooKeeper", script("zookeeper-server-start", "--embedded", z.file))
-	if err != nil {
-		z.t.Fatal(err)
-	}
-	z.Process = p
-	z.t.Cleanup(p.Kill)
-	if err := p.AwaitOutput("binding to port", time.Minute); err != nil {
-		z.t.Fatal(err)
-	}
-}
-
-// connect opens a session.
-func (z *embeddedZooKeeper) connect() *zk.Conn {
-	z.t.Helper()
-	conn, _, err := zk.Connect([]string{z.address}, 10*time.Second, zk.WithLogInfo(false))
-	if err != nil {
-		z.t.Fatal(err)
-	}
-	z.t.Cleanup(conn.Close)
-	return conn
+	return testkit.NewEmbeddedZooKeeper(t, "snapCount=200")
 }
 
 // The server is killed while clients write. After a restart every write that was acknowledged exists.
@@ -73,7 +37,7 @@ func TestTheEmbeddedZooKeeperLosesNoAcknowledgedWriteWhenKilled(t *testing.T) {
 		var clients sync.WaitGroup
 		enough := count() + 150
 		for i := range 4 {
-			conn := z.connect()
+			conn := openTree(t, z.Address()).conn
 			clients.Go(func() {
 				for n := 0; ; n++ {
 					path := fmt.Sprintf("/%d-%d-%d", round, i, n)
@@ -89,8 +53,10 @@ func TestTheEmbeddedZooKeeperLosesNoAcknowledgedWriteWhenKilled(t *testing.T) {
 		testkit.Eventually(t, time.Minute, "acknowledged writes", func() bool { return count() >= enough })
 		z.Kill()
 		clients.Wait()
-		z.start()
-		names, _, err := z.connect().Children("/")
+		if err := z.Restart(); err != nil {
+			t.Fatal(err)
+		}
+		names, _, err := openTree(t, z.Address()).conn.Children("/")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -105,11 +71,13 @@ func TestTheEmbeddedZooKeeperLosesNoAcknowledgedWriteWhenKilled(t *testing.T) {
 
 func TestABrokerRunsOnTheEmbeddedZooKeeper(t *testing.T) {
 	z := startEmbedded(t)
-	b := startBroker(t, options{id: 1, zookeeper: z.address + "/kafka", extra: []string{"zookeeper.session.timeout.ms=10000"}, omit: map[string]bool{"zookeeper.session.timeout.ms": true}})
+	b := startBroker(t, options{id: 1, zookeeper: z.Address() + "/kafka", extra: []string{"zookeeper.session.timeout.ms=10000"}, omit: map[string]bool{"zookeeper.session.timeout.ms": true}})
 	must(t, "kafka-topics", append(b.bootstrap(), "--create", "--topic", "first", "--partitions", "2")...)
 	b.produce("first", "one", "two")
 	z.Kill()
-	z.start()
+	if err := z.Restart(); err != nil {
+		t.Fatal(err)
+	}
 	// The broker continues with its session.
 	must(t, "kafka-topics", append(b.bootstrap(), "--create", "--topic", "second")...)
 	b.produce("second", "three")
@@ -119,9 +87,9 @@ func TestABrokerRunsOnTheEmbeddedZooKeeper(t *testing.T) {
 	if strings.Contains(b.Output(), "Session expired") {
 		t.Errorf("the session was lost:\n%s", b.Output())
 	}
-	conn := z.connect()
+	conn := openTree(t, z.Address()).conn
 	if testkit.FullMatrices() {
-		real := testkit.RealKafka(t, "3.9.1").Broker(t, 2, z.address+"/kafka", t.TempDir())
+		real := testkit.RealKafka(t, "3.9.1").Broker(t, 2, z.Address()+"/kafka", t.TempDir())
 		testkit.Eventually(t, 2*time.Minute, "the real broker", func() bool {
 			ids, _, err := conn.Children("/kafka/brokers/ids")
 			return err == nil && len(ids) == 2
@@ -141,8 +109,8 @@ func TestABrokerRunsOnTheEmbeddedZooKeeper(t *testing.T) {
 
 func TestTheEmbeddedZooKeeperSaysWhatItIsAndRefusesAnEnsemble(t *testing.T) {
 	z := startEmbedded(t)
-	if out := z.Output(); !strings.Contains(out, "For production use an ensemble of Apache ZooKeeper") {
-		t.Errorf("at its start: %s", out)
+	if err := z.AwaitOutput("For production use an ensemble of Apache ZooKeeper", time.Minute); err != nil {
+		t.Errorf("at its start: %v", err)
 	}
 	file := testkit.WriteFile(t, "ensemble.properties", "dataDir="+t.TempDir()+"\nclientPort=1\nserver.1=a:2888:3888\n")
 	out, _, code := run(t, "zookeeper-server-start", "--embedded", file)
@@ -157,7 +125,7 @@ func TestTheEmbeddedZooKeeperSaysWhatItIsAndRefusesAnEnsemble(t *testing.T) {
 		t.Errorf("without Java: exit code %d, %s%s", code, out, errs)
 	}
 	// Two servers do not share a directory.
-	out, _, code = run(t, "zookeeper-server-start", "--embedded", z.file)
+	out, _, code = run(t, "zookeeper-server-start", "--embedded", z.Properties())
 	if code != 1 || !strings.Contains(out, "address already in use") {
 		t.Errorf("a port in use: exit code %d, %s", code, out)
 	}

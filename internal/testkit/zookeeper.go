@@ -26,6 +26,8 @@ type Ensemble struct {
 	node  *Node
 	lines string // further properties
 	proc  *Process
+	// embedded makes a single server the embedded one of ./monedula, in place of Apache ZooKeeper.
+	embedded bool
 }
 
 // StartZooKeeper starts a ZooKeeper server with its data in dir and waits until it serves. It syncs
@@ -52,6 +54,14 @@ func (z *Ensemble) host() string {
 	return "127.0.0.1"
 }
 
+// Properties returns the file with the server's properties.
+func (z *Ensemble) Properties() string { return filepath.Join(z.dir, "zookeeper.properties") }
+
+// AwaitOutput waits until the server has printed the text.
+func (z *Ensemble) AwaitOutput(text string, limit time.Duration) error {
+	return z.proc.AwaitOutput(text, limit)
+}
+
 // DataDir returns the directory with snapshots and transaction logs.
 func (z *Ensemble) DataDir() string { return filepath.Join(z.dir, "data") }
 
@@ -71,7 +81,18 @@ func (z *Ensemble) Restart() error { return z.start() }
 // lines are added to its properties.
 func NewZooKeeper(t testing.TB, lines ...string) *Ensemble {
 	t.Helper()
-	z := &Ensemble{Port: FreePort(t), dir: t.TempDir(), lines: strings.Join(lines, "\n") + "\n"}
+	return newZooKeeper(t, &Ensemble{}, lines)
+}
+
+// NewEmbeddedZooKeeper is like NewZooKeeper, with the embedded server of ./monedula.
+func NewEmbeddedZooKeeper(t testing.TB, lines ...string) *Ensemble {
+	t.Helper()
+	return newZooKeeper(t, &Ensemble{embedded: true}, lines)
+}
+
+func newZooKeeper(t testing.TB, z *Ensemble, lines []string) *Ensemble {
+	t.Helper()
+	z.Port, z.dir, z.lines = FreePort(t), t.TempDir(), strings.Join(lines, "\n")+"\n"
 	if err := z.start(); err != nil {
 		t.Fatal(err)
 	}
@@ -114,15 +135,14 @@ func (z *Ensemble) start() error {
 
 // launch starts the process and returns without waiting.
 func (z *Ensemble) launch() error {
-	properties := filepath.Join(z.dir, "zookeeper.properties")
 	text := fmt.Sprintf("tickTime=500\nminSessionTimeout=1000\nmaxSessionTimeout=60000\ndataDir=%s\nclientPort=%d\nclientPortAddress=%s\nadmin.enableServer=false\nmaxClientCnxns=0\n4lw.commands.whitelist=*\n",
 		z.DataDir(), z.Port, z.host()) + z.lines
-	if err := os.WriteFile(properties, []byte(text), 0o644); err != nil {
+	if err := os.WriteFile(z.Properties(), []byte(text), 0o644); err != nil {
 		return err
 	}
-	args := []string{properties}
-	if os.Getenv(embeddedVariable) == "embedded" && !strings.Contains(z.lines, "server.") {
-		args = []string{"--embedded", properties}
+	args := []string{z.Properties()}
+	if z.embedded || os.Getenv(embeddedVariable) == "embedded" && !strings.Contains(z.lines, "server.") {
+		args = []string{"--embedded", z.Properties()}
 	}
 	cmd := exec.Command(filepath.Join(Root(), "bin/zookeeper-server-start.sh"), args...)
 	forceSync := "no"
