@@ -77,13 +77,11 @@ func (c *rawClient) sendRaw(content []byte) {
 }
 
 func (c *rawClient) frame() ([]byte, error) {
-	var size [4]byte
-	if _, err := io.ReadFull(c.conn, size[:]); err != nil {
+	packet, err := testkit.ReadZooKeeperPacket(c.conn)
+	if err != nil {
 		return nil, err
 	}
-	content := make([]byte, binary.BigEndian.Uint32(size[:]))
-	_, err := io.ReadFull(c.conn, content)
-	return content, err
+	return packet[4:], nil
 }
 
 func (c *rawClient) read() (answer, error) {
