@@ -66,7 +66,7 @@ func TestAControllerThatSleptThroughItsReplacementIsRefused(t *testing.T) {
 		t.Errorf("the old controller's registration is %+v, want the earlier one: its session was alive", s)
 	}
 	failed := false
-	for _, txn := range l.transactions(session) {
+	for _, txn := range l.loggedWrites(session) {
 		if txn.zxid > elected && strings.HasPrefix(txn.what, "multi") {
 			if failed = strings.HasPrefix(txn.what, "multi error:"); !failed {
 				t.Errorf("the old controller's first write after the election was %q", txn.what)
@@ -101,7 +101,7 @@ func TestAControllerThatSleptThroughItsSessionRegistersBeforeAnythingElse(t *tes
 	l.makeController(old)
 	mine := regexp.MustCompile(`(?s)^(create|multi create).*?/lab(/controller|/brokers/ids/\d+)\b`)
 	var made []string
-	for _, txn := range l.transactions(renewed) {
+	for _, txn := range l.loggedWrites(renewed) {
 		if m := mine.FindStringSubmatch(txn.what); m != nil && !strings.HasPrefix(m[2], "/controller_epoch") {
 			made = append(made, m[2])
 		}
@@ -111,15 +111,15 @@ func TestAControllerThatSleptThroughItsSessionRegistersBeforeAnythingElse(t *tes
 	}
 }
 
-// transaction is one entry of ZooKeeper's transaction log.
-type transaction struct {
+// loggedWrite is one entry of ZooKeeper's transaction log.
+type loggedWrite struct {
 	zxid int64
 	what string
 }
 
-// transactions returns the writes of a session, successful or not, in order, as printed by
+// loggedWrites returns the writes of a session, successful or not, in order, as printed by
 // ZooKeeper's own tool.
-func (l *lab) transactions(session int64) []transaction {
+func (l *lab) loggedWrites(session int64) []loggedWrite {
 	l.t.Helper()
 	classpath, err := testkit.Script("scripts/zookeeper-classpath.sh")
 	if err != nil {
@@ -130,7 +130,7 @@ func (l *lab) transactions(session int64) []transaction {
 		l.t.Fatalf("no transaction log: %v", err)
 	}
 	head := regexp.MustCompile(`(?m)^.* session 0x([0-9a-f]+) cxid 0x[0-9a-f]+ zxid 0x([0-9a-f]+) `)
-	var all []transaction
+	var all []loggedWrite
 	for _, file := range files {
 		out, errs, code := testkit.Run(l.t, time.Minute, "", exec.Command("java", "-cp", classpath, "org.apache.zookeeper.server.persistence.TxnLogToolkit", "-d", file))
 		if code != 0 {
@@ -143,7 +143,7 @@ func (l *lab) transactions(session int64) []transaction {
 				end = at[i+1][0]
 			}
 			if out[m[2]:m[3]] == fmt.Sprintf("%x", uint64(session)) {
-				var txn transaction
+				var txn loggedWrite
 				if _, err := fmt.Sscanf(out[m[4]:m[5]], "%x", &txn.zxid); err != nil {
 					l.t.Fatal(err)
 				}

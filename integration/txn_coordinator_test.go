@@ -269,7 +269,7 @@ func (l *txnLifeSteps) transactions() {
 		l.end("with a newer epoch", id, version, change{0, 1}, commit)
 		l.end("of another producer", id, version, change{7, 0}, commit)
 		l.end("the transaction", id, version, change{}, commit)
-		l.state(id, map[bool]string{true: "CompleteCommit", false: "CompleteAbort"}[commit])
+		l.state(id, completed(commit).String())
 		l.end("again", id, version, change{}, commit)
 		l.end("otherwise", id, version, change{}, !commit)
 		l.produce("after its end", id, change{}, int32(i)+1, "t1-0")
@@ -356,7 +356,7 @@ func (l *txnLifeSteps) offsets() {
 		fetch("that are valid", false)
 		l.state(id, "Ongoing")
 		l.end("with offsets", id, min(version, 3), change{}, version%2 == 0)
-		l.state(id, map[bool]string{true: "CompleteCommit", false: "CompleteAbort"}[version%2 == 0])
+		l.state(id, completed(version%2 == 0).String())
 		fetch("after the end", true)
 	}
 	addOffsets("of no group", id, 3, change{}, "")

@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/internal/testkit"
+	"github.com/monedula/monedula/transaction"
 )
 
 // Transactional ids move from our coordinator to a real one and back in each of their states. Their
@@ -142,7 +143,8 @@ func (p *travellers) prepare(round int) {
 	for _, kind := range []string{"committing", "aborting"} {
 		p.end(kind, round, kind == "committing")
 	}
-	p.awaitStates(round, map[string]int8{"empty": 0, "ongoing": 1, "committing": 2, "aborting": 3, "committed": 4, "aborted": 5})
+	p.awaitStates(round, map[string]transaction.State{"empty": transaction.Empty, "ongoing": transaction.Ongoing,
+		"committing": transaction.PrepareCommit, "aborting": transaction.PrepareAbort, "committed": transaction.CompleteCommit, "aborted": transaction.CompleteAbort})
 }
 
 // proceed continues with each id on the next coordinator.
@@ -156,20 +158,24 @@ func (p *travellers) proceed(round int) {
 	p.end("committed", round, false)
 	p.write("aborted", round, "out-0")
 	p.end("aborted", round, true)
-	p.awaitStates(round, map[string]int8{"empty": 4, "ongoing": 4, "committing": 2, "aborting": 3, "committed": 5, "aborted": 4})
+	want := map[string]transaction.State{"empty": transaction.CompleteCommit, "ongoing": transaction.CompleteCommit,
+		"committing": transaction.PrepareCommit, "aborting": transaction.PrepareAbort, "committed": transaction.CompleteAbort, "aborted": transaction.CompleteCommit}
+	p.awaitStates(round, want)
 	p.restart(p.member(3))
-	p.awaitStates(round, map[string]int8{"empty": 4, "ongoing": 4, "committing": 4, "aborting": 5, "committed": 5, "aborted": 4})
+	want["committing"], want["aborting"] = transaction.CompleteCommit, transaction.CompleteAbort
+	p.awaitStates(round, want)
 	for _, kind := range []string{"committing", "aborting"} {
 		p.write(kind, round, "held-0", "out-0")
 		p.end(kind, round, kind == "aborting")
 	}
-	p.awaitStates(round, map[string]int8{"empty": 4, "ongoing": 4, "committing": 5, "aborting": 4, "committed": 5, "aborted": 4})
+	want["committing"], want["aborting"] = transaction.CompleteAbort, transaction.CompleteCommit
+	p.awaitStates(round, want)
 }
 
 // awaitStates waits until the last records of the round's ids have these states.
-func (p *travellers) awaitStates(round int, want map[string]int8) {
+func (p *travellers) awaitStates(round int, want map[string]transaction.State) {
 	p.t.Helper()
-	var have map[string]int8
+	var have map[string]transaction.State
 	if !within(time.Minute, func() bool {
 		have = p.states(fmt.Sprint("-", round))
 		return maps.Equal(have, want)
@@ -179,9 +185,9 @@ func (p *travellers) awaitStates(round int, want map[string]int8) {
 }
 
 // states returns the states of the ids with the suffix.
-func (p *travellers) states(suffix string) map[string]int8 {
+func (p *travellers) states(suffix string) map[string]transaction.State {
 	p.t.Helper()
-	found := map[string]int8{}
+	found := map[string]transaction.State{}
 	for id, state := range storedStates(p.t, p.patient()) {
 		if kind, ok := strings.CutSuffix(id, suffix); ok {
 			found[kind] = state
@@ -192,7 +198,7 @@ func (p *travellers) states(suffix string) map[string]int8 {
 
 // storedStates reads the last state of each transactional id from partition 0 of
 // __transaction_state.
-func storedStates(t testing.TB, opts []kgo.Opt) map[string]int8 {
+func storedStates(t testing.TB, opts []kgo.Opt) map[string]transaction.State {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(background(), 30*time.Second)
 	defer cancel()
@@ -202,7 +208,7 @@ func storedStates(t testing.TB, opts []kgo.Opt) map[string]int8 {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	states := map[string]int8{}
+	states := map[string]transaction.State{}
 	for end := int64(1); end > 0; {
 		fetches := client.PollFetches(ctx)
 		if err := fetches.Err0(); err != nil {
@@ -215,7 +221,7 @@ func storedStates(t testing.TB, opts []kgo.Opt) map[string]int8 {
 				if key.ReadFrom(r.Key) != nil || value.ReadFrom(r.Value) != nil {
 					t.Fatalf("an unreadable record at offset %d", r.Offset)
 				}
-				states[key.TransactionalID] = int8(value.State)
+				states[key.TransactionalID] = transaction.State(value.State)
 				if r.Offset+1 >= f.HighWatermark {
 					end = 0
 				}
@@ -223,6 +229,14 @@ func storedStates(t testing.TB, opts []kgo.Opt) map[string]int8 {
 		})
 	}
 	return states
+}
+
+// completed returns the state of a transactional id whose transaction has ended.
+func completed(commit bool) transaction.State {
+	if commit {
+		return transaction.CompleteCommit
+	}
+	return transaction.CompleteAbort
 }
 
 // check reads both topics through a member, committed records only.

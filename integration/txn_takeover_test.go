@@ -16,6 +16,7 @@ import (
 	"github.com/monedula/monedula/internal/testkit"
 	"github.com/monedula/monedula/peerlink"
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/transaction"
 )
 
 // takeoverProperties are properties of the brokers that succeed one another.
@@ -221,11 +222,7 @@ func (k *takeovers) prepare() {
 	for _, commit := range []bool{true, false} {
 		k.write("ended", "shared-a", "shared-b")
 		k.end("ended", commit)
-		complete := int8(5) // CompleteAbort
-		if commit {
-			complete = 4 // CompleteCommit
-		}
-		k.awaitState("ended", complete) // the marker is below the open transactions, so readers at the last stable offset see it
+		k.awaitState("ended", completed(commit)) // the marker is below the open transactions, so readers at the last stable offset see it
 	}
 	for i, codec := range codecs {
 		k.write(codec, "shared-a", "shared-b")
@@ -249,7 +246,7 @@ func (k *takeovers) resume() {
 	k.check("after the start")
 	for i, codec := range codecs {
 		k.write(codec, "shared-b", "shared-a")
-		k.end(codec, (k.round+i)%2 == 0)
+		k.end(codec, k.commits(i))
 	}
 	k.fence()
 	k.awaitTimeout()
@@ -258,6 +255,9 @@ func (k *takeovers) resume() {
 	k.awaitStates("at the end")
 	k.check("at the end")
 }
+
+// commits reports whether the transaction of the codec is committed in this round.
+func (k *takeovers) commits(codec int) bool { return (k.round+codec)%2 == 0 }
 
 // fence begins a transaction with the id of another producer, whose transaction is thereby aborted.
 func (k *takeovers) fence() {
@@ -279,7 +279,7 @@ func (k *takeovers) fence() {
 // awaitTimeout waits until the transaction of the slow producer is aborted.
 func (k *takeovers) awaitTimeout() {
 	k.t.Helper()
-	k.awaitState("slow", 5)
+	k.awaitState("slow", transaction.CompleteAbort)
 	x := k.producers["slow"]
 	ctx, cancel := context.WithTimeout(background(), time.Minute)
 	defer cancel()
@@ -309,19 +309,20 @@ func (k *takeovers) lead(topic string) {
 
 // wanted returns the state that each transactional id must have, except for that of the slow producer.
 // The decided transactions are complete once their last partition has a leader.
-func (k *takeovers) wanted(complete bool) map[string]int8 {
-	want := map[string]int8{"ended": 5, "committing": 2, "aborting": 3, "fenced": 4}
+func (k *takeovers) wanted(complete bool) map[string]transaction.State {
+	want := map[string]transaction.State{"ended": transaction.CompleteAbort, "committing": transaction.PrepareCommit, "aborting": transaction.PrepareAbort,
+		"fenced": transaction.CompleteCommit}
 	if complete {
-		want["committing"], want["aborting"] = 4, 5
+		want["committing"], want["aborting"] = transaction.CompleteCommit, transaction.CompleteAbort
 	}
 	for name, x := range k.producers {
 		if x.open != nil {
-			want[name] = 1
+			want[name] = transaction.Ongoing
 		}
 	}
 	for i, codec := range codecs {
 		if k.producers[codec].open == nil {
-			want[codec] = 4 + int8((k.round+i)%2)
+			want[codec] = completed(k.commits(i))
 		}
 	}
 	return want
@@ -332,7 +333,7 @@ func (k *takeovers) wanted(complete bool) map[string]int8 {
 func (k *takeovers) awaitStates(when string) {
 	k.t.Helper()
 	want := k.wanted(when == "at the end")
-	var have map[string]int8
+	var have map[string]transaction.State
 	if !within(time.Minute, func() bool {
 		have = storedStates(k.t, patient(kgo.SeedBrokers(k.address)))
 		delete(have, "slow")
@@ -343,9 +344,9 @@ func (k *takeovers) awaitStates(when string) {
 }
 
 // awaitState waits until the last record of an id has the state.
-func (k *takeovers) awaitState(name string, state int8) {
+func (k *takeovers) awaitState(name string, state transaction.State) {
 	k.t.Helper()
-	testkit.Eventually(k.t, time.Minute, fmt.Sprintf("%s to be in state %d", name, state), func() bool {
+	testkit.Eventually(k.t, time.Minute, fmt.Sprintf("%s to be in state %s", name, state), func() bool {
 		return storedStates(k.t, patient(kgo.SeedBrokers(k.address)))[name] == state
 	})
 }
