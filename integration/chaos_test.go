@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -117,25 +116,10 @@ func TestChaos(t *testing.T) {
 	l := c.startLoad(t, "load", clusterPartitions, 250)
 	l.awaitProgress(30 * time.Second)
 
-	faults, struck := c.faults(), map[string]int{}
-	var deck []int // each fault once before any is repeated
+	d := newFaultDeck(c.random, c.faults())
 	for end := time.Now().Add(duration); time.Now().Before(end); {
 		began := time.Now()
-		if len(deck) == 0 {
-			deck = c.random.Perm(len(faults))
-		}
-		first := faults[deck[0]]
-		deck = deck[1:]
-		round := []fault{first}
-		if second := faults[c.random.IntN(len(faults))]; c.random.IntN(2) == 0 && mayFollow(first.kind, second.kind) {
-			round = append(round, second)
-		}
-		var names []string
-		for _, f := range round {
-			names = append(names, f.name)
-			struck[f.name]++
-		}
-		what := strings.Join(names, ", then ")
+		round, what := d.draw()
 		t.Logf("%s %s", began.Format(time.TimeOnly), what)
 		for _, f := range round {
 			f.strike()
@@ -162,10 +146,8 @@ func TestChaos(t *testing.T) {
 	if duration <= 5*time.Minute {
 		c.compareDumps() // after longer runs the dumps are too large to be worth comparing
 	}
-	for _, name := range slices.Sorted(maps.Keys(struck)) {
-		t.Logf("%3d x %s", struck[name], name)
-	}
-	t.Logf("%d faults of %d kinds; %s", total(struck), len(struck), l)
+	d.report(t)
+	t.Log(l)
 }
 
 // chaosParameters returns the values of MONEDULA_CHAOS_DURATION and MONEDULA_CHAOS_SEED, or the given
@@ -187,12 +169,43 @@ func chaosParameters(t testing.TB, duration time.Duration) (time.Duration, uint6
 	return duration, seed
 }
 
-func total(counts map[string]int) int {
-	n := 0
-	for _, c := range counts {
-		n += c
+// faultDeck chooses faults at random, each once before any is repeated.
+type faultDeck struct {
+	random *rand.Rand
+	faults []fault
+	left   []int          // indexes of the faults that are chosen next
+	struck map[string]int // how often each fault was chosen
+}
+
+func newFaultDeck(random *rand.Rand, faults []fault) *faultDeck {
+	return &faultDeck{random: random, faults: faults, struck: map[string]int{}}
+}
+
+// draw chooses one or two faults for a round, and describes them.
+func (d *faultDeck) draw() (round []fault, what string) {
+	if len(d.left) == 0 {
+		d.left = d.random.Perm(len(d.faults))
 	}
-	return n
+	first := d.faults[d.left[0]]
+	d.left = d.left[1:]
+	round, what = []fault{first}, first.name
+	d.struck[first.name]++
+	if second := d.faults[d.random.IntN(len(d.faults))]; d.random.IntN(2) == 0 && mayFollow(first.kind, second.kind) {
+		round, what = append(round, second), what+", then "+second.name
+		d.struck[second.name]++
+	}
+	return round, what
+}
+
+// report logs how often each fault was chosen.
+func (d *faultDeck) report(t testing.TB) {
+	t.Helper()
+	total := 0
+	for _, name := range slices.Sorted(maps.Keys(d.struck)) {
+		t.Logf("%3d x %s", d.struck[name], name)
+		total += d.struck[name]
+	}
+	t.Logf("%d faults of %d kinds", total, len(d.struck))
 }
 
 // mayFollow reports whether a fault of the second kind may be injected while one of the first kind

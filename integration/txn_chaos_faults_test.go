@@ -3,7 +3,6 @@ package integration
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -70,37 +69,23 @@ func (c *txnChaos) faults(short bool) []fault {
 // waits until all replicas are in sync and all clients make progress.
 func (c *txnChaos) strikeFor(duration time.Duration) {
 	c.t.Helper()
-	faults, struck := c.faults(duration < time.Minute), map[string]int{}
-	var deck []int // each fault once before any is repeated
+	d := newFaultDeck(c.random, c.faults(duration < time.Minute))
 	for end := time.Now().Add(duration); time.Now().Before(end); {
-		if len(deck) == 0 {
-			deck = c.random.Perm(len(faults))
-		}
-		round := []fault{faults[deck[0]]}
-		deck = deck[1:]
-		if second := faults[c.random.IntN(len(faults))]; c.random.IntN(2) == 0 && mayFollow(round[0].kind, second.kind) {
-			round = append(round, second)
-		}
 		began := time.Now()
-		var names []string
+		round, what := d.draw()
 		for i, f := range round {
 			if i > 0 {
 				c.wait(time.Second)
 			}
 			f.strike()
-			struck[f.name]++
-			names = append(names, f.name)
 		}
 		c.wait(4 * time.Second)
 		c.recover()
 		c.awaitInSync("load", clusterPartitions, c.ids()...)
 		c.awaitProgress(time.Minute)
-		c.t.Logf("%s %s: %.1f s", began.Format(time.TimeOnly), strings.Join(names, ", then "), time.Since(began).Seconds())
+		c.t.Logf("%s %s: %.1f s", began.Format(time.TimeOnly), what, time.Since(began).Seconds())
 	}
-	for _, name := range slices.Sorted(maps.Keys(struck)) {
-		c.t.Logf("%3d x %s", struck[name], name)
-	}
-	c.t.Logf("%d faults", total(struck))
+	d.report(c.t)
 }
 
 // recover heals links, resumes and restarts brokers, and repairs log directories. A broker with a failed
