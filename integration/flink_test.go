@@ -35,7 +35,7 @@ func playFlink(t *testing.T, naming string, kinds ...string) {
 	}
 	f.start = f.startJob
 	f.startInstance()
-	f.play(append(f.faults(), copyFault{"a failed task", f.failTask}, copyFault{"kill -9 of an instance", f.killInstance}))
+	f.play(append(f.faults(), applicationFault{"a failed task", f.failTask}, applicationFault{"kill -9 of an instance", f.killInstance}))
 }
 
 // flinkRun is a job of Flink, of which there is only one instance at a time.

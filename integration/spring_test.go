@@ -30,7 +30,7 @@ func playSpring(t *testing.T, kinds ...string) {
 	s.start = s.startListeners
 	s.startInstance()
 	s.startInstance()
-	s.play(append(s.faults(), copyFault{"an instance asleep until its partitions have moved", s.pauseInstance}))
+	s.play(append(s.faults(), applicationFault{"an instance asleep until its partitions have moved", s.pauseInstance}))
 }
 
 type springRun struct {

@@ -2,7 +2,6 @@ package integration
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -18,54 +17,30 @@ import (
 // show that each input was processed once.
 func TestStreamsProcessesEachRecordOnce(t *testing.T) {
 	if !testkit.FullMatrices() {
-		playStreams(t, []streamsFault{
-			{"kill -9 of an instance and of the transaction coordinator", (*streamsRun).killInstanceAndCoordinator},
-			{"a move of all coordinators", func(s *streamsRun) { s.moveCoordinators() }},
-		}, "ours", "ours", "ours")
+		playStreams(t, "ours", "ours", "ours")
 		return
 	}
 	for _, kinds := range [][]string{{"ours", "ours", "ours"}, {"ours", "3.9.1", "ours"}, {"3.9.1", "3.9.1", "3.9.1"}} {
-		t.Run(strings.Join(kinds, " "), func(t *testing.T) { playStreams(t, streamsFaults, kinds...) })
+		t.Run(strings.Join(kinds, " "), func(t *testing.T) { playStreams(t, kinds...) })
 	}
-}
-
-// streamsFault is something that happens to the application or to its brokers.
-type streamsFault struct {
-	name   string
-	strike func(*streamsRun)
-}
-
-var streamsFaults = []streamsFault{
-	{"kill -9 of the transaction coordinator", func(s *streamsRun) { s.killBroker(s.transactionCoordinator()) }},
-	{"kill -9 of an instance", (*streamsRun).killInstance},
-	{"a move of all coordinators", func(s *streamsRun) { s.moveCoordinators() }},
-	{"kill -9 of an instance and of the transaction coordinator", (*streamsRun).killInstanceAndCoordinator},
-	{"a leader of the results stopped cleanly", func(s *streamsRun) { s.stopBroker(s.leaderOf("joined", 0)) }},
-	{"the transaction coordinator asleep for longer than its session", func(s *streamsRun) { s.pauseBroker(s.transactionCoordinator()) }},
-	{"kill -9 of the controller", func(s *streamsRun) { s.killBroker(s.controller()) }},
-	{"kill -9 of all instances", func(s *streamsRun) {
-		s.killInstance()
-		s.killInstance()
-	}},
-	{"kill -9 of each broker in turn", func(s *streamsRun) {
-		for _, m := range s.members {
-			s.killBroker(m)
-			s.awaitAllInSync()
-		}
-	}},
 }
 
 // playStreams runs the application on a cluster, lets the faults strike one after the other, and
 // compares the results with those computed from the input.
-func playStreams(t *testing.T, faults []streamsFault, kinds ...string) {
+func playStreams(t *testing.T, kinds ...string) {
 	log := timedLog(t)
 	s := startStreams(t, log, kinds)
-	for _, fault := range faults {
-		fault.strike(s)
-		s.awaitProgress()
-		s.awaitAllInSync()
-		log("%s: %s", fault.name, s)
+	faults := []applicationFault{
+		{"kill -9 of an instance and of the transaction coordinator", s.killInstanceAndCoordinator},
+		{"a move of all coordinators", s.moveCoordinators},
 	}
+	if testkit.FullMatrices() {
+		faults = append(s.faults(), applicationFault{"kill -9 of all instances", func() {
+			s.killInstance()
+			s.killInstance()
+		}})
+	}
+	s.survive(faults, log)
 	s.finish(t, log)
 }
 
@@ -88,11 +63,7 @@ func (s *streamsRun) finish(t *testing.T, log func(string, ...any)) {
 	n := s.feed.stop()
 	s.results.await(t, 3*n)
 	log("%d inputs of each topic are processed", n)
-	for _, i := range s.instances {
-		if !i.Stop(time.Minute) || !strings.Contains(i.Output(), "closed true") {
-			t.Errorf("%s did not close:\n%s", i.Name, ending(i.Output()))
-		}
-	}
+	s.stopInstances(time.Minute, "closed true")
 	log("the application has closed")
 	s.check("the reader during the faults", s.results)
 	for _, m := range s.members {
@@ -122,14 +93,11 @@ var (
 	streamsResults = []string{"joined", "counts", "windows"}
 )
 
-// streamsRun is a cluster with a Streams application whose instances read what feed writes.
+// streamsRun is a Streams application.
 type streamsRun struct {
-	*exactlyOnce
-	app       *testkit.Kafka
-	started   int
-	instances []*testkit.Process
-	feed      *numberFeed
-	results   *committedReader
+	*application
+	app     *testkit.Kafka
+	started int
 }
 
 func newStreamsRun(t *testing.T, kinds []string, more ...string) *streamsRun {
@@ -139,18 +107,20 @@ func newStreamsRun(t *testing.T, kinds []string, more ...string) *streamsRun {
 	for _, topic := range slices.Concat(streamsInputs, streamsResults) {
 		topics[topic] = streamsPartitions
 	}
-	s := &streamsRun{exactlyOnce: newExactlyOnce(t, kinds, streamsID+"-", topics, more...), app: app}
-	s.feed = startNumberFeed(t, s.patient(), streamsInputs, 50)
-	s.results = readCommittedTopics(t, s.patient(), streamsResults...)
+	e := newExactlyOnce(t, kinds, streamsID+"-", topics, more...)
+	s := &streamsRun{app: app, application: &application{
+		exactlyOnce: e,
+		feed:        startNumberFeed(t, e.patient(), streamsInputs, 50),
+		results:     readCommittedTopics(t, e.patient(), streamsResults...),
+		output:      "joined",
+		patience:    2 * time.Minute,
+	}}
+	s.start = s.startApp
 	return s
 }
 
-func (s *streamsRun) String() string {
-	return fmt.Sprintf("%d inputs, %d results", s.feed.count(), s.results.count())
-}
-
-// startInstance starts one more instance of the application, with a directory of its own.
-func (s *streamsRun) startInstance() {
+// startApp starts one more instance of the application, with a directory of its own.
+func (s *streamsRun) startApp() *testkit.Process {
 	s.t.Helper()
 	s.started++
 	properties := testkit.WriteFile(s.t, "streams.properties", strings.Join([]string{
@@ -168,46 +138,12 @@ func (s *streamsRun) startInstance() {
 		"producer.transaction.timeout.ms=5000",
 		"metadata.max.age.ms=5000",
 	}, "\n")+"\n")
-	p := startApplication(s.t, fmt.Sprintf("instance %d of the application", s.started), s.app.Command(s.t, "-Xmx256m", "StreamsApp", properties))
-	s.instances = append(s.instances, p)
-}
-
-// killInstance kills the oldest instance and starts another one.
-func (s *streamsRun) killInstance() {
-	s.t.Helper()
-	s.instances[0].Kill()
-	s.instances = s.instances[1:]
-	s.startInstance()
-}
-
-// killInstanceAndCoordinator kills an instance, and with it the broker that is to abort its
-// transactions.
-func (s *streamsRun) killInstanceAndCoordinator() {
-	s.t.Helper()
-	m := s.transactionCoordinator()
-	s.instances[0].Kill()
-	m.process().Kill()
-	s.instances = s.instances[1:]
-	s.startInstance()
-	s.restart(m)
-}
-
-// awaitProgress waits until the next inputs have been processed, enough to have some in each
-// partition.
-func (s *streamsRun) awaitProgress() {
-	s.t.Helper()
-	id := s.feed.count()
-	testkit.Eventually(s.t, 2*time.Minute, fmt.Sprintf("the results of the inputs from %d", id), func() bool {
-		checkRunning(s.t, s.instances...)
-		return s.results.hasNumbers("joined", id, id+20)
-	})
+	return startApplication(s.t, fmt.Sprintf("instance %d of the application", s.started), s.app.Command(s.t, "-Xmx256m", "StreamsApp", properties))
 }
 
 // check compares results with those of the input.
 func (s *streamsRun) check(who string, r *committedReader) {
 	s.t.Helper()
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	want := map[string]map[string][]string{"joined": {}, "counts": {}, "windows": {}}
 	count := func(topic, key string) {
 		want[topic][key] = append(want[topic][key], fmt.Sprint(len(want[topic][key])+1))
@@ -218,19 +154,5 @@ func (s *streamsRun) check(who string, r *committedReader) {
 		count("counts", fmt.Sprint(id%10))
 		count("windows", fmt.Sprintf("%d@%d", id%10, window))
 	}
-	for _, topic := range streamsResults {
-		differ := 0
-		keys := maps.Clone(want[topic])
-		maps.Copy(keys, r.values[topic])
-		for _, key := range slices.Sorted(maps.Keys(keys)) {
-			if difference := firstDifference(r.values[topic][key], want[topic][key]); difference != "" {
-				if differ++; differ <= 3 {
-					s.t.Errorf("%s: %s of key %s: %s", who, topic, key, difference)
-				}
-			}
-		}
-		if differ > 3 {
-			s.t.Errorf("%s: %s: %d keys differ", who, topic, differ)
-		}
-	}
+	r.compare(s.t, who, want)
 }
