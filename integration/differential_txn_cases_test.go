@@ -94,6 +94,32 @@ func marker(producer int64, epoch int16, coordinatorEpoch int32, commit bool, to
 	return m
 }
 
+func addPartitionsRequest(id string, producer int64, epoch int16, topic string, partitions ...int32) *kmsg.AddPartitionsToTxnRequest {
+	req := kmsg.NewPtrAddPartitionsToTxnRequest()
+	req.TransactionalID, req.ProducerID, req.ProducerEpoch = id, producer, epoch
+	req.Topics = []kmsg.AddPartitionsToTxnRequestTopic{{Topic: topic, Partitions: partitions}}
+	return req
+}
+
+func endTxnRequest(id string, producer int64, epoch int16, commit bool) *kmsg.EndTxnRequest {
+	req := kmsg.NewPtrEndTxnRequest()
+	req.TransactionalID, req.ProducerID, req.ProducerEpoch, req.Commit = id, producer, epoch, commit
+	return req
+}
+
+// listEndRequest asks for the end of partition 0 at an isolation level.
+func listEndRequest(topic string, isolation int8) *kmsg.ListOffsetsRequest {
+	req := kmsg.NewPtrListOffsetsRequest()
+	req.ReplicaID, req.IsolationLevel = -1, isolation
+	t := kmsg.NewListOffsetsRequestTopic()
+	t.Topic = topic
+	p := kmsg.NewListOffsetsRequestTopicPartition()
+	p.Timestamp = -1
+	t.Partitions = append(t.Partitions, p)
+	req.Topics = append(req.Topics, t)
+	return req
+}
+
 func markerCase(name string, markers ...kmsg.WriteTxnMarkersRequestMarker) differentialCase {
 	return differentialCase{name: name, build: func(*side, int16) kmsg.Request {
 		req := kmsg.NewPtrWriteTxnMarkersRequest()

@@ -246,11 +246,8 @@ func fenceLateProducer(t *testing.T, c *cluster) {
 		return id, epoch
 	}
 	id, epoch := initialize()
-	req := kmsg.NewPtrAddPartitionsToTxnRequest()
-	req.Version, req.TransactionalID, req.ProducerID, req.ProducerEpoch = 3, "late", id, epoch
-	topic := kmsg.NewAddPartitionsToTxnRequestTopic()
-	topic.Topic, topic.Partitions = "late", []int32{0, 1}
-	req.Topics = append(req.Topics, topic)
+	req := addPartitionsRequest("late", id, epoch, "late", 0, 1)
+	req.Version = 3
 	resp, err := coordinator.Do(background(), req)
 	if err != nil {
 		t.Fatal(err)

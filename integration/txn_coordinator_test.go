@@ -190,9 +190,7 @@ func splitPartition(text string) (topic string, partition int32) {
 func (l *txnLifeSteps) end(name, id string, version int16, c change, commit bool) {
 	l.add("end "+name, version, func(s *txnSide) kmsg.Request {
 		p := s.producer(id, c)
-		req := kmsg.NewPtrEndTxnRequest()
-		req.TransactionalID, req.ProducerID, req.ProducerEpoch, req.Commit = id, p.id, p.epoch, commit
-		return req
+		return endTxnRequest(id, p.id, p.epoch, commit)
 	})
 }
 

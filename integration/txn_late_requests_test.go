@@ -53,11 +53,12 @@ func endTheNextTransaction(t *testing.T, kind string) {
 	}
 	first.Unanswered.EndTxn = 1 // an earlier attempt, which the coordinator handles during the second transaction
 	second := begin(2)
-	req := kmsg.NewPtrEndTxnRequest()
-	req.Version, req.TransactionalID, req.Commit = 3, "late", true
-	if req.ProducerID, req.ProducerEpoch, err = client.ProducerID(ctx); err != nil {
+	id, epoch, err := client.ProducerID(ctx)
+	if err != nil {
 		t.Fatal(err)
 	}
+	req := endTxnRequest("late", id, epoch, true)
+	req.Version = 3
 	resp, err := link(t, c.members[0].address()).Do(ctx, req)
 	if err != nil || resp.(*kmsg.EndTxnResponse).ErrorCode != 0 {
 		t.Fatalf("the late EndTxn: %v, %+v", err, resp)

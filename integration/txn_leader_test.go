@@ -88,15 +88,7 @@ func txnLife() []txnStep {
 			}
 		}
 		for isolation := range int8(2) {
-			req := kmsg.NewPtrListOffsetsRequest()
-			req.ReplicaID, req.IsolationLevel = -1, isolation
-			topic := kmsg.NewListOffsetsRequestTopic()
-			topic.Topic = "t1"
-			p := kmsg.NewListOffsetsRequestTopicPartition()
-			p.Timestamp = -1
-			topic.Partitions = append(topic.Partitions, p)
-			req.Topics = append(req.Topics, topic)
-			add(fmt.Sprintf("list offsets, isolation %d, %s", isolation, when), 7, req)
+			add(fmt.Sprintf("list offsets, isolation %d, %s", isolation, when), 7, listEndRequest("t1", isolation))
 		}
 		req := kmsg.NewPtrDescribeProducersRequest()
 		topic := kmsg.NewDescribeProducersRequestTopic()

@@ -51,10 +51,7 @@ func endWithANewerEpoch(t *testing.T, kind string) {
 		p = initialize()
 		return p.ErrorCode == 0
 	})
-	add := kmsg.NewPtrAddPartitionsToTxnRequest()
-	add.TransactionalID, add.ProducerID, add.ProducerEpoch = id, p.ProducerID, p.ProducerEpoch
-	add.Topics = append(add.Topics, kmsg.AddPartitionsToTxnRequestTopic{Topic: "load", Partitions: []int32{0}})
-	ask(add, 3)
+	ask(addPartitionsRequest(id, p.ProducerID, p.ProducerEpoch, "load", 0), 3)
 	produce := func(epoch int16) protocol.ErrorCode {
 		req := produceRequest("load", 0, transactionalBatch(p.ProducerID, epoch, 0), 9)
 		req.TransactionID = kmsg.StringPtr(id)
@@ -63,9 +60,7 @@ func endWithANewerEpoch(t *testing.T, kind string) {
 	if first, newer := produce(p.ProducerEpoch), produce(p.ProducerEpoch+1); first != protocol.None || newer != protocol.None {
 		t.Fatalf("a batch of the producer: %s; one with the next epoch: %s", first.Name(), newer.Name())
 	}
-	end := kmsg.NewPtrEndTxnRequest()
-	end.TransactionalID, end.ProducerID, end.ProducerEpoch, end.Commit = id, p.ProducerID, p.ProducerEpoch, true
-	if code := ask(end, 3).(*kmsg.EndTxnResponse).ErrorCode; code != 0 {
+	if code := ask(endTxnRequest(id, p.ProducerID, p.ProducerEpoch, true), 3).(*kmsg.EndTxnResponse).ErrorCode; code != 0 {
 		t.Fatalf("EndTxn: error %d", code)
 	}
 	state := func() string {
@@ -91,25 +86,12 @@ func endWithANewerEpoch(t *testing.T, kind string) {
 	if code := ask(abort, 1).(*kmsg.WriteTxnMarkersResponse).Markers[0].Topics[0].Partitions[0].ErrorCode; code != 0 {
 		t.Errorf("the marker of an administrator: error %d", code)
 	}
-	if got := lastStable(ask(listEnd("load"), 7)); got == 0 {
+	if got := lastStable(ask(listEndRequest("load", 1), 7)); got == 0 {
 		t.Error("the partition is still blocked after the marker of an administrator")
 	}
 	m.process().Kill()
 	c.restart(m)
 	blocked("after the partition was freed")
-}
-
-// listEnd asks for the end of partition 0 for read_committed consumers.
-func listEnd(topic string) *kmsg.ListOffsetsRequest {
-	req := kmsg.NewPtrListOffsetsRequest()
-	req.ReplicaID, req.IsolationLevel = -1, 1
-	t := kmsg.NewListOffsetsRequestTopic()
-	t.Topic = topic
-	p := kmsg.NewListOffsetsRequestTopicPartition()
-	p.Timestamp = -1
-	t.Partitions = append(t.Partitions, p)
-	req.Topics = append(req.Topics, t)
-	return req
 }
 
 func lastStable(resp kmsg.Response) int64 {

@@ -207,9 +207,8 @@ func (k *takeovers) addHeld(name string) {
 	if err != nil {
 		k.t.Fatal(err)
 	}
-	req := kmsg.NewPtrAddPartitionsToTxnRequest()
-	req.Version, req.TransactionalID, req.ProducerID, req.ProducerEpoch = 3, name, id, epoch
-	req.Topics = []kmsg.AddPartitionsToTxnRequestTopic{{Topic: heldTopic(k.round), Partitions: []int32{0}}}
+	req := addPartitionsRequest(name, id, epoch, heldTopic(k.round), 0)
+	req.Version = 3
 	k.ask("add a partition without a leader", req, func(r kmsg.Response) int16 {
 		return r.(*kmsg.AddPartitionsToTxnResponse).Topics[0].Partitions[0].ErrorCode
 	})
