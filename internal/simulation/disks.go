@@ -139,7 +139,7 @@ func (l logDirs) LogDirFailed(dir string) {
 		return
 	}
 	b.w.say("broker %d takes %s offline", b.id, dir)
-	if !slices.ContainsFunc(b.logs.Dirs(), func(d storage.DirStatus) bool { return d.Online }) {
+	if b.online() == 0 {
 		b.w.fail("broker %d has no log directory left", b.id)
 		return
 	}
@@ -153,6 +153,17 @@ func (l logDirs) LogDirFailed(dir string) {
 // not noticed yet serves what is in memory.
 func (b *broker) serves(log *storage.Log) bool {
 	return slices.ContainsFunc(b.logs.Dirs(), func(d storage.DirStatus) bool { return d.Path == log.Dir() && d.Online })
+}
+
+// online returns how many log directories the broker uses. A failing directory is one of them until
+// the broker has noticed that it fails.
+func (b *broker) online() (n int) {
+	for _, d := range b.logs.Dirs() {
+		if d.Online {
+			n++
+		}
+	}
+	return n
 }
 
 // intact reports whether none of the broker's directories fails.
