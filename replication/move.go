@@ -222,9 +222,24 @@ func readAll(data *storage.Data, buf *[]byte) ([]byte, error) {
 	return set, nil
 }
 
+// copyEpochs gives the future log the leader epochs of the log, unless the log was truncated since
+// the two were compared.
+func (mv *move) copyEpochs() bool {
+	mv.partition.mu.RLock()
+	defer mv.partition.mu.RUnlock()
+	if mv.marked() {
+		return false
+	}
+	mv.m.cfg.Logs.CopyEpochs(mv.id)
+	return true
+}
+
 // replace replaces the current log with the future log, unless the current log has received new
 // records in the meantime.
 func (mv *move) replace(future *storage.Log) (moveOutcome, error) {
+	if !mv.copyEpochs() {
+		return moveContinues, nil
+	}
 	if err := mv.m.cfg.Logs.SettleFuture(mv.id); err != nil {
 		return moveStopped, err
 	}

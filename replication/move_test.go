@@ -277,6 +277,16 @@ func (m *movingFollower) takesOver() {
 	}
 }
 
+// The leader epochs of a log that was truncated are not those of the records in its future log.
+func TestTheLeaderEpochsOfATruncatedLogAreNotCopied(t *testing.T) {
+	m := moveFollower(t)
+	m.step()
+	m.cut(10)
+	if m.mv.copyEpochs() || m.future.LeaderEpoch() != 0 {
+		t.Errorf("the future log has the leader epoch %d", m.future.LeaderEpoch())
+	}
+}
+
 func TestAnEndedMoveChangesNothing(t *testing.T) {
 	m := moveFollower(t)
 	m.step()
@@ -458,6 +468,24 @@ func TestAFutureLogHasTheTopicIDOfItsLog(t *testing.T) {
 		if log := b.partition().Log(); log.TopicID() != testTopicID || (log.Dir() == otherDir) != moves {
 			t.Errorf("the stored id %q: the log in %s has the topic id %x", stored, log.Dir(), log.TopicID())
 		}
+	}
+}
+
+// A leader whose log has moved knows where each of its epochs ends, even if compaction
+// has removed the first records of an epoch.
+func TestALogKeepsItsLeaderEpochsWhenItMoves(t *testing.T) {
+	b := twoDirs(t)
+	b.mustProduce(5)
+	b.lead(1, []int32{ourID}, ourID)
+	if _, err := b.partition().Log().AppendAsFollower(batch(t, 3, at(7, 1)), 1); err != nil { // 5 and 6 were compacted
+		t.Fatal(err)
+	}
+	if err := b.AlterLogDir(partition0, otherDir); err != nil {
+		t.Fatal(err)
+	}
+	b.moved(otherDir)
+	if epoch, end := b.partition().Log().EndOffsetForEpoch(0); epoch != 0 || end != 5 {
+		t.Errorf("epoch 0 ends at (%d, %d), want offset 5", epoch, end)
 	}
 }
 

@@ -3,6 +3,7 @@ package storage
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strconv"
 	"sync"
@@ -164,6 +165,17 @@ func (c *epochCache) truncateFromStart(offset record.Offset) (changed bool) {
 		next := append([]epochEntry(nil), old[n-1:]...)
 		next[0].startOffset = offset
 		return next
+	})
+}
+
+// copyFrom replaces the entries with those of another log that begin below end.
+func (c *epochCache) copyFrom(other []epochEntry, end record.Offset) (changed bool) {
+	n := sort.Search(len(other), func(i int) bool { return other[i].startOffset >= end })
+	return c.change(epochFileDelay, func(old []epochEntry) []epochEntry {
+		if slices.Equal(old, other[:n]) {
+			return old
+		}
+		return other[:n:n]
 	})
 }
 

@@ -329,6 +329,38 @@ func plainOf(t *testing.T, mem *vfs.Mem, dir string) (n int) {
 	return n
 }
 
+// The batches of a compacted log do not show where each leader epoch began, so its copy takes the
+// epochs from it, durably before it replaces the log. Otherwise a replica with records of an older
+// epoch that were never committed would not be asked to truncate them.
+func TestAFutureLogHasTheLeaderEpochsOfItsLog(t *testing.T) {
+	mem := vfs.NewMem()
+	m := loadedManager(t, mem, "/a", "/b")
+	l, err := m.GetOrCreate(partition0, metadata.TopicID{1}, testTopic(), true)
+	noError(t, err)
+	compactedEpochs(t, l)
+	noError(t, l.Flush())
+	future, err := m.CreateFuture(partition0, "/b")
+	noError(t, err)
+	_, err = future.AppendAsFollower(readBytes(t, l, Read{MaxBytes: 1 << 20}), 5)
+	noError(t, err)
+	noError(t, m.SettleFuture(partition0)) // as for a replacement that does not happen
+	noError(t, l.AssignEpochStart(6, 12))
+	m.CopyEpochs(partition0)
+	wantEqual(t, "epochs of the future log", fmt.Sprint(future.epochs.list()), fmt.Sprint(compactedEntries))
+	noError(t, m.SettleFuture(partition0))
+	if done, err := m.ReplaceWithFuture(partition0); !done || err != nil {
+		t.Fatal(done, err)
+	}
+	wantEqual(t, "epochs", fmt.Sprint(future.epochs.list()), fmt.Sprint(append(compactedEntries, epochEntry{6, 12})))
+	image := mem.CrashClone(vfs.Everything, 0)
+	noError(t, m.SettleMove(partition0))
+	noError(t, m.Close())
+	noError(t, image.RemoveAll("/a/t-0")) // the broker does not start with both
+	m = loadedManager(t, image, "/a", "/b")
+	wantEqual(t, "epochs after a crash", fmt.Sprint(m.Log(partition0).epochs.list()), fmt.Sprint(compactedEntries))
+	noError(t, m.Close())
+}
+
 // A log that was replaced keeps its entries in the checkpoints until it is certain that it cannot
 // come back.
 func TestAReplacedLogStaysInTheCheckpointsUntilItIsSetAside(t *testing.T) {

@@ -81,7 +81,7 @@ func (ld *loader) recoverUnflushed() error {
 	}
 	if len(ld.segments) > 0 {
 		ld.l.epochs.truncateFromStart(ld.segments[0].base)
-		ld.l.epochs.truncateFromEnd(min(ld.recoveryPoint, ld.segments[first].base))
+		ld.l.epochs.truncateFromEnd(ld.recoveryPoint)
 		ld.renewEpochs = true
 	}
 	unflushed := len(ld.segments) - first

@@ -64,6 +64,37 @@ func TestRecoveryTakesLeaderEpochsFromTheBatches(t *testing.T) {
 	wantEqual(t, "its end", end, 10)
 }
 
+// The segment that holds the recovery point is read from its base on. If its records are copied from a
+// compacted log, the batches show neither where an epoch began nor the epochs without batches.
+func TestRecoveryKeepsLeaderEpochsBelowTheRecoveryPoint(t *testing.T) {
+	h := start(t, vfs.NewMem())
+	l := h.log(t, testTopic())
+	compactedEpochs(t, l)
+	noError(t, l.Flush())
+	h.eachDir((*logDir).checkpoint)
+	follow(t, l, 6, "lost the start of its epoch")
+	next := h.crash(t)
+	next.open(t)
+	wantEqual(t, "epochs", fmt.Sprint(next.Log(partition0).epochs.list()), fmt.Sprint(append(compactedEntries, epochEntry{6, 12})))
+}
+
+// compactedEntries are the leader epochs of a log by compactedEpochs.
+var compactedEntries = []epochEntry{{3, 0}, {4, 5}, {5, 7}}
+
+// compactedEpochs fills a log up to offset 12. It lacks all batches of epoch 4 and the first ones of
+// epoch 5, as after compaction.
+func compactedEpochs(t testing.TB, l *Log) {
+	t.Helper()
+	follow(t, l, 3, "a", "b", "c", "d", "e")
+	noError(t, l.AssignEpochStart(4, 5))
+	noError(t, l.AssignEpochStart(5, 7))
+	b := record.Batch(batch(t, record.Defaults(), values(1, "k", "l")...))
+	b.SetLastOffset(11)
+	b.SetPartitionLeaderEpoch(5)
+	_, err := l.AppendAsFollower(b, 5)
+	noError(t, err)
+}
+
 // Kafka does not check below the recovery point either. The other logs of the directory, and the
 // records around the damage, are served.
 func TestDamageBelowTheRecoveryPointIsLeftToReaders(t *testing.T) {

@@ -77,15 +77,25 @@ func (m *Manager) CreateFuture(tp TopicPartition, dir string) (*Log, error) {
 	return l, l.AssignTopicID(current.TopicID())
 }
 
+// CopyEpochs gives the future log the leader epochs of the current one, up to its log end. Those of
+// its batches are not enough: where the current log was compacted, an epoch may have lost its first
+// records or all of them. The future log must be a prefix of the current one, and the caller must
+// prevent truncations of both.
+func (m *Manager) CopyEpochs(tp TopicPartition) {
+	if current, future := m.logs.get(tp, false), m.logs.get(tp, true); current != nil && future != nil {
+		future.epochs.copyFrom(current.epochs.list(), future.Offsets().LogEnd)
+	}
+}
+
 // SettleFuture makes durable in the future log everything that is durable in the current one, so
-// that the replacement loses nothing durable.
+// that the replacement loses nothing durable, and its leader epochs.
 func (m *Manager) SettleFuture(tp TopicPartition) error {
 	current, future := m.logs.get(tp, false), m.logs.get(tp, true)
 	if current == nil || future == nil {
 		return futureGone(tp)
 	}
 	if future.RecoveryPoint() >= current.RecoveryPoint() {
-		return nil
+		return future.ioError("Error while writing leader epochs of %s in dir %s", future.epochs.flush())
 	}
 	if err := future.Flush(); err != nil {
 		return err
