@@ -138,6 +138,23 @@ func FuzzCompact(f *testing.F) {
 	})
 }
 
+// keeperFunc is a Keeper that decides about each record alone.
+type keeperFunc struct {
+	keep    func(*Record) bool
+	decided []bool
+}
+
+func (k *keeperFunc) See(r *Record) { k.decided = append(k.decided, k.keep(r)) }
+
+func (k *keeperFunc) Keep(kept []uint64) {
+	for n, keep := range k.decided {
+		if keep {
+			kept[n/64] |= 1 << (n % 64)
+		}
+	}
+	k.decided = nil
+}
+
 // checkCompaction compacts a batch of which the records are kept whose bit of mask is set.
 func checkCompaction(t *testing.T, c *Compactor, b Batch, r Retention, mask uint64) {
 	t.Helper()
@@ -146,13 +163,14 @@ func checkCompaction(t *testing.T, c *Compactor, b Batch, r Retention, mask uint
 		return fuzzedRecord{r.Offset, r.Timestamp, bytes.Clone(r.Key), bytes.Clone(r.Value), fmt.Sprintf("%q", r.Headers)}
 	}
 	original := bytes.Clone(b)
-	out, done, err := c.Compact([]byte("before"), b, r, func(r *Record) bool {
+	keeper := keeperFunc{keep: func(r *Record) bool {
 		keep := mask>>(uint64(r.Offset)%64)&1 != 0
 		if keep {
 			want = append(want, copied(r))
 		}
 		return keep
-	})
+	}}
+	out, done, err := c.Compact([]byte("before"), b, r, &keeper)
 	if !bytes.Equal(original, b) || string(out[:6]) != "before" {
 		t.Fatal("the batch or what precedes the output was changed")
 	}

@@ -24,6 +24,9 @@ var errSegmentSplit = errors.New("a segment was split")
 // cleanChunk is the number of bytes after which a cleaning checks whether it must stop.
 const cleanChunk = 64 << 10
 
+// keysAtOnce is the number of keys that a cleaning puts into its map at once.
+const keysAtOnce = 512
+
 // cleaning is one cleaning of a log. It runs in one goroutine.
 type cleaning struct {
 	l      *Log
@@ -40,8 +43,9 @@ type cleaning struct {
 	view   view       // when the cleaning began
 	left   []*segment // those to be cleaned that were not replaced yet
 	filter clean.Filter
-	out    []byte // cleaned batches that are not written yet
-	unpaid int    // bytes since the last call of pause
+	keys   []clean.Key // to be put into the map
+	out    []byte      // cleaned batches that are not written yet
+	unpaid int         // bytes since the last call of pause
 	stats  cleaningStats
 }
 
@@ -49,6 +53,7 @@ type cleaning struct {
 func (c *cleaning) run() (end record.Offset, err error) {
 	c.view = c.l.positions.load()
 	c.left = c.segmentsBelow(0, c.plan.FirstUncleanable)
+	c.keys = make([]clean.Key, 0, keysAtOnce)
 	c.log.Infof("Beginning cleaning of log %s", c.l.name)
 	end, err = c.clean()
 	if err != nil && !errors.Is(err, errSegmentSplit) && c.changed() {
@@ -217,12 +222,17 @@ func (c *cleaning) mapSegment(s *segment, start record.Offset, txns *clean.Trans
 		}
 		if !b.IsControl() && !aborted {
 			if err := b.Each(func(r *record.Record) error {
-				if r.Key != nil && r.Offset >= start && !c.offsets.Put(r.Key, r.Offset) {
-					full = true
-					return errStop
+				if r.Key != nil && r.Offset >= start {
+					c.keys = append(c.keys, c.offsets.Key(r.Key, r.Offset))
 				}
-				return nil
+				if len(c.keys) < cap(c.keys) {
+					return nil
+				}
+				return c.putKeys()
 			}); err != nil {
+				return err
+			}
+			if err := c.putKeys(); err != nil {
 				return err
 			}
 		}
@@ -232,9 +242,19 @@ func (c *cleaning) mapSegment(s *segment, start record.Offset, txns *clean.Trans
 		return nil
 	})
 	if errors.Is(err, errStop) {
-		err = nil
+		return true, nil
 	}
-	return full, err
+	return false, err
+}
+
+// putKeys puts the collected keys into the map. It returns errStop if the map is full.
+func (c *cleaning) putKeys() error {
+	keys := c.keys
+	c.keys = c.keys[:0]
+	if !c.offsets.Put(keys) {
+		return errStop
+	}
+	return nil
 }
 
 // scan calls visit with every batch of a segment from a position on. A batch that is damaged or

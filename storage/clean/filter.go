@@ -30,10 +30,7 @@ type Filter struct {
 	BytesRead, BytesKept                        int64
 
 	compactor record.Compactor
-	keep      func(*record.Record) bool // f.keepRecord, bound once
-	batch     struct {                  // the batch of keepRecord
-		control, legacy, tombstonesDue bool
-	}
+	keeper    keeper
 }
 
 // Add appends to dst what remains of a batch, which must be whole and valid. Errors are those of
@@ -50,17 +47,19 @@ func (f *Filter) Add(dst []byte, b record.Batch) (out []byte, err error) {
 		KeepEmpty:        f.lastOfProducer(b) || b.NextOffset() == f.UpperBound,
 		MarkerOfEmptyTxn: droppable && b.IsControl(),
 	}
-	f.batch.control, f.batch.legacy, f.batch.tombstonesDue = b.IsControl(), b.Magic() < 2, due
-	if f.keep == nil {
-		f.keep = f.keepRecord
+	keepTombstones := !due
+	if b.Magic() < 2 {
+		keepTombstones = f.KeepLegacyTombstones
 	}
+	f.keeper.begin(f.Map, b.IsControl(), keepTombstones)
 	f.compactor.DeleteHorizonMs = f.Now + f.DeleteRetentionMs
-	out, done, err := f.compactor.Compact(dst, b, r, f.keep)
+	out, done, err := f.compactor.Compact(dst, b, r, &f.keeper)
 	if err != nil {
 		return dst, err
 	}
 	f.BytesRead += int64(len(b))
 	f.BytesKept += int64(len(out) - len(dst))
+	f.InvalidMessages += f.keeper.invalid
 	f.MessagesRead += int64(done.Read)
 	f.MessagesKept += int64(done.Kept)
 	return out, nil
@@ -80,21 +79,4 @@ func (f *Filter) lastOfProducer(b record.Batch) bool {
 		return b.LastOffset() == p.LastOffset
 	}
 	return b.IsControl() && b.ProducerEpoch() == p.Epoch
-}
-
-func (f *Filter) keepRecord(r *record.Record) bool {
-	switch {
-	case f.batch.control, r.Offset > f.Map.Latest():
-		return true
-	case r.Key == nil:
-		f.InvalidMessages++
-		return false
-	case r.Offset < f.Map.Get(r.Key):
-		return false
-	case r.Value != nil:
-		return true
-	case f.batch.legacy:
-		return f.KeepLegacyTombstones
-	}
-	return !f.batch.tombstonesDue
 }

@@ -56,7 +56,7 @@ func marker(t testing.TB, offset record.Offset, producer int64, typ record.Contr
 func filter(latest record.Offset, keys map[string]record.Offset) *Filter {
 	m := NewOffsetMap(1<<16, 0.9)
 	for key, offset := range keys {
-		m.Put([]byte(key), offset)
+		put(m, []byte(key), offset)
 	}
 	m.SetLatest(latest)
 	return &Filter{Map: m, Txns: NewTransactions(), UpperBound: 1 << 40, Now: 10_000, DeleteRetentionMs: 500}
