@@ -34,6 +34,7 @@ type txnProducer struct {
 	batch    record.Options // BaseSequence is that of the next batch, in every partition
 	value    []byte
 	commits  []float64 // ms from sending EndTxn to its response, of each transaction
+	wholes   []float64 // ms from the first AddPartitionsToTxn to the response of EndTxn
 	conflict int       // requests that were refused with codeConcurrent
 }
 
@@ -91,13 +92,14 @@ func initProducerID(conn net.Conn, id string) (*kmsg.InitProducerIDResponse, err
 
 // commitOne makes one transaction.
 func (p *txnProducer) commitOne() error {
+	begin := time.Now()
 	if err := p.begin(); err != nil {
 		return err
 	}
 	if err := p.produce(); err != nil {
 		return err
 	}
-	begin := time.Now()
+	end := time.Now()
 	var ended kmsg.EndTxnResponse
 	if err := exchangeWithin(coordinatorPatience, p.conn, p.end, &ended); err != nil {
 		return err
@@ -105,7 +107,8 @@ func (p *txnProducer) commitOne() error {
 	if ended.ErrorCode != codeNone {
 		return fmt.Errorf("committing a transaction of %s answers error %d", p.id, ended.ErrorCode)
 	}
-	p.commits = append(p.commits, milliseconds(time.Since(begin)))
+	p.commits = append(p.commits, milliseconds(time.Since(end)))
+	p.wholes = append(p.wholes, milliseconds(time.Since(begin)))
 	return nil
 }
 
