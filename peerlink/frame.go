@@ -40,7 +40,7 @@ func readFrame(r io.Reader, sizeMax int, buf []byte) ([]byte, error) {
 	}
 	size := int(int32(binary.BigEndian.Uint32(head[:])))
 	if size < 4 || size > sizeMax {
-		return nil, fmt.Errorf("answer of %d bytes; at most %d are accepted", size, sizeMax)
+		return nil, &FrameSizeError{Head: head, most: sizeMax}
 	}
 	const step = 64 << 10
 	for buf = buf[:0]; len(buf) < size; {
@@ -57,6 +57,17 @@ func readFrame(r io.Reader, sizeMax int, buf []byte) ([]byte, error) {
 		}
 	}
 	return buf, nil
+}
+
+// FrameSizeError is the error for a response whose size is not possible. The other side is probably
+// not a broker.
+type FrameSizeError struct {
+	Head [4]byte // the first bytes of the response
+	most int
+}
+
+func (e *FrameSizeError) Error() string {
+	return fmt.Sprintf("answer of %d bytes; at most %d are accepted", int32(binary.BigEndian.Uint32(e.Head[:])), e.most)
 }
 
 // decodeResponse decodes the response to req.

@@ -33,6 +33,9 @@ type Config struct {
 	// ReuseBuffer makes the bytes of a response valid only until the next request. It is for
 	// callers that send many requests with large responses.
 	ReuseBuffer bool
+	// Observe is called after each request with its error, or nil. A request that the caller or Close
+	// ended is left out. nil: not called.
+	Observe func(address string, err error)
 }
 
 const (
@@ -167,6 +170,9 @@ func (l *Link) inTurn(ctx context.Context, f func(context.Context) (kmsg.Respons
 	default:
 	}
 	resp, err := f(ctx)
+	if l.cfg.Observe != nil && ctx.Err() == nil {
+		l.cfg.Observe(l.cfg.Address, err)
+	}
 	if err == nil {
 		return resp, nil
 	}

@@ -28,6 +28,8 @@ type Env struct {
 	// SIGTERM). Once it has been called, the first signal no longer ends the process, so only tools
 	// that shut down cleanly call it, through UntilSignal. nil: no interruption.
 	Interrupted func() <-chan struct{}
+
+	attempts attempts // see RunExplained
 }
 
 // Tool is one program.

@@ -128,7 +128,7 @@ func (c *Admin) connected(ctx context.Context, call string) (*peerlink.Cluster, 
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.peers == nil {
-		cluster, err := Connect(ctx, c.Env.Logger("org.apache.kafka.clients.NetworkClient"), "AdminClient clientId="+c.ID, c.Servers, call)
+		cluster, err := Connect(ctx, c.Env, "AdminClient clientId="+c.ID, c.Servers, call)
 		if err != nil {
 			return nil, noNode(err, call)
 		}

@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sirupsen/logrus"
-
 	"github.com/monedula/monedula/peerlink"
 	"github.com/monedula/monedula/settings"
 	"github.com/monedula/monedula/tools/cli"
@@ -58,6 +56,7 @@ func ParseBootstrap(list string) ([]string, error) {
 
 // Kafka's admin client gives a call one minute, and waits one second between connection attempts.
 const (
+	networkClient  = "org.apache.kafka.clients.NetworkClient" // logs the attempts to connect
 	AdminTimeout   = 60 * time.Second
 	reconnectPause = time.Second
 )
@@ -77,8 +76,9 @@ func (NoNodeError) JavaClass() string { return "org.apache.kafka.common.errors.T
 
 // Connect returns a cluster once one of the bootstrap servers answers. Until then, it logs the
 // warnings of Kafka's client. It gives up after one minute, or at the deadline of ctx if that is
-// sooner, with an error that names call.
-func Connect(ctx context.Context, log *logrus.Entry, client string, servers []string, call string) (*peerlink.Cluster, error) {
+// sooner, with an error that names call. env records which addresses answered.
+func Connect(ctx context.Context, env *cli.Env, client string, servers []string, call string) (*peerlink.Cluster, error) {
+	log := env.Logger(networkClient)
 	deadline := time.Now().Add(AdminTimeout)
 	if sooner, ok := ctx.Deadline(); ok && sooner.Before(deadline) {
 		deadline = sooner
@@ -89,9 +89,12 @@ func Connect(ctx context.Context, log *logrus.Entry, client string, servers []st
 		conn, err := dialer.DialContext(ctx, "tcp", server)
 		if err == nil {
 			conn.Close()
+			env.Reached(server)
 			reachable := append([]string{server}, servers...)
-			return peerlink.NewCluster(reachable, peerlink.Config{ClientID: strings.TrimPrefix(client, "AdminClient clientId="), RequestTimeout: 30 * time.Second, ConnectTimeout: 10 * time.Second}), nil
+			return peerlink.NewCluster(reachable, peerlink.Config{ClientID: strings.TrimPrefix(client, "AdminClient clientId="), RequestTimeout: 30 * time.Second, ConnectTimeout: 10 * time.Second,
+				Observe: observer(env)}), nil
 		}
+		env.NotReached(server, Reason(err))
 		node := -1 - attempt%len(servers)
 		log.Warnf("[%s] Connection to node %d (%s) could not be established. Node may not be available.", client, node, address(server))
 		if !time.Now().Before(deadline) {

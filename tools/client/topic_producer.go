@@ -51,7 +51,7 @@ func OpenTopicProducer(env *cli.Env, bootstrap, topic string, props map[string]s
 	if err != nil {
 		return nil, err
 	}
-	client, err := kgo.NewClient(append(append(config.Options, kgo.SeedBrokers(servers...)), more...)...)
+	client, err := config.Open(env, servers, more...)
 	if err != nil {
 		return nil, err
 	}
@@ -151,7 +151,7 @@ type TopicWaiter struct {
 // Wait requests the metadata of the topic until its partitions have leaders. This creates the topic
 // if the brokers and the client allow it. It logs the warnings of Kafka's client.
 func (w *TopicWaiter) Wait(ctx context.Context) error {
-	cluster, err := Connect(ctx, w.log(), w.Reporter.Name, w.servers, "metadata")
+	cluster, err := Connect(ctx, w.Reporter.Env, w.Reporter.Name, w.servers, "metadata")
 	if err != nil {
 		return err
 	}
@@ -164,7 +164,7 @@ func (w *TopicWaiter) Wait(ctx context.Context) error {
 }
 
 func (w *TopicWaiter) log() *logrus.Entry {
-	return w.Reporter.Env.Logger("org.apache.kafka.clients.NetworkClient")
+	return w.Reporter.Env.Logger(networkClient)
 }
 
 // ErrTopicMissing is returned if the topic still does not exist at the time limit.

@@ -24,6 +24,10 @@ func OpenStore(ctx context.Context, env *cli.Env, connect string) (*zkstore.Stor
 	log.SetLevel(logrus.WarnLevel)
 	store, err := zkstore.Open(ctx, zkstore.Config{Connect: connect, SessionTimeout: zookeeperTimeout, ConnectionTimeout: zookeeperTimeout, Logger: log})
 	if err != nil {
+		var timeout *zkstore.ConnectionTimeoutError
+		if errors.As(err, &timeout) {
+			env.NotReached("ZooKeeper at "+connect, timeout.Hint())
+		}
 		return nil, nil, cli.NewJavaError("kafka.zookeeper.ZooKeeperClientTimeoutException", err.Error())
 	}
 	return store, log, nil

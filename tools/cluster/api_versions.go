@@ -54,7 +54,7 @@ func runBrokerAPIVersions(env *cli.Env, args []string) int {
 		return 1
 	}
 	ctx := context.Background()
-	cluster, err := client.Connect(ctx, env.Logger("org.apache.kafka.clients.NetworkClient"), "AdminClient", servers, "listNodes")
+	cluster, err := client.Connect(ctx, env, "AdminClient", servers, "listNodes")
 	if err != nil {
 		return o.Fail(err)
 	}

@@ -146,7 +146,7 @@ func clusterCommand(env *cli.Env, command string, given clusterArgs) error {
 		return cli.NewJavaError("org.apache.kafka.common.KafkaException", "Failed to create new KafkaAdminClient")
 	}
 	ctx := context.Background()
-	cluster, err := client.Connect(ctx, env.Logger("org.apache.kafka.clients.NetworkClient"), client.AdminClientID, servers, "listNodes")
+	cluster, err := client.Connect(ctx, env, client.AdminClientID, servers, "listNodes")
 	if err != nil {
 		return err
 	}

@@ -274,7 +274,7 @@ func (c *consoleConsumer) run() error {
 		c.endBy(err)
 		return nil
 	}
-	consumer, err := kgo.NewClient(append(append(c.config.Options, kgo.SeedBrokers(c.servers...)), c.subscription()...)...)
+	consumer, err := c.config.Open(c.o.Env, c.servers, c.subscription()...)
 	if err != nil {
 		return err
 	}
@@ -295,8 +295,7 @@ func (c *consoleConsumer) endBy(err error) {
 // topic exists, as a subscribed consumer does. It returns an error if the consumer has no offset to
 // start from.
 func (c *consoleConsumer) awaitBrokers(ctx context.Context) error {
-	log := c.o.Env.Logger("org.apache.kafka.clients.NetworkClient")
-	cluster, err := client.Connect(ctx, log, c.reporter.Name, c.servers, "metadata")
+	cluster, err := client.Connect(ctx, c.o.Env, c.reporter.Name, c.servers, "metadata")
 	if err != nil {
 		return err
 	}

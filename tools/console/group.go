@@ -33,7 +33,7 @@ func (c *consoleConsumer) runInGroup(ctx context.Context) error {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	subscription := c.groupSubscription(sync.OnceValue(func() *kgo.Client { return <-opened }), fail)
-	consumer, err := kgo.NewClient(append(append(c.config.Options, kgo.SeedBrokers(c.servers...)), subscription...)...)
+	consumer, err := c.config.Open(c.o.Env, c.servers, subscription...)
 	if err != nil {
 		return err
 	}

@@ -173,7 +173,7 @@ func (o *producerOptions) produce(servers []string) error {
 		if err := waiter.Wait(ctx); err != nil {
 			return err
 		}
-		producer, err := kgo.NewClient(append(config.Options, kgo.SeedBrokers(servers...))...)
+		producer, err := config.Open(o.Env, servers)
 		p.producer = &client.TopicProducer{Client: producer, Await: waiter.Wait, Reporter: waiter.Reporter}
 		return err
 	}

@@ -99,7 +99,7 @@ func (o *offsetsOptions) print(servers []string) error {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	cluster, err := client.Connect(ctx, o.Env.Logger("org.apache.kafka.clients.NetworkClient"), "AdminClient clientId=GetOffsetShell", servers, "listTopics")
+	cluster, err := client.Connect(ctx, o.Env, "AdminClient clientId=GetOffsetShell", servers, "listTopics")
 	if err != nil {
 		return err
 	}

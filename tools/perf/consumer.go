@@ -163,7 +163,7 @@ func (c *consumerPerf) options() ([]kgo.Opt, error) {
 	}
 	c.joinFrom.Store(time.Now().UnixMilli())
 	revoked := func(context.Context, *kgo.Client, map[string][]int32) { c.joinFrom.Store(time.Now().UnixMilli()) }
-	return append(append(config.Options, group.Options...), kgo.SeedBrokers(servers...), kgo.ConsumeTopics(o.topic.Or("")), kgo.ConsumeResetOffset(start),
+	return append(append(config.Options, group.Options...), kgo.SeedBrokers(servers...), client.Observed(o.Env), kgo.ConsumeTopics(o.topic.Or("")), kgo.ConsumeResetOffset(start),
 		kgo.OnPartitionsRevoked(revoked), kgo.OnPartitionsLost(revoked),
 		kgo.OnPartitionsAssigned(func(context.Context, *kgo.Client, map[string][]int32) {
 			elapsed := time.Now().UnixMilli() - c.joinFrom.Load()

@@ -92,7 +92,7 @@ func (c *verifiableConsumer) run(bootstrap, topic string, props map[string]strin
 	ctx, stop := c.env.UntilUnread()
 	defer stop()
 	c.stop, c.clientID = stop, config.ClientID
-	options := append(append(config.Options, c.group.Options...), kgo.SeedBrokers(servers...), kgo.ConsumeTopics(topic),
+	options := append(append(config.Options, c.group.Options...), kgo.SeedBrokers(servers...), client.Observed(c.env), kgo.ConsumeTopics(topic),
 		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, p map[string][]int32) {
 			c.print("partitions_assigned", eventField{"partitions", partitionList(p)})
 		}),
