@@ -155,7 +155,7 @@ func (b *Broker) steps() []func(context.Context) error {
 }
 
 func (b *Broker) bringUp(ctx context.Context) error {
-	if err := checkSupported(b.cfg); err != nil {
+	if err := settings.CheckSupported(b.cfg); err != nil {
 		return err
 	}
 	for _, step := range b.steps() {
@@ -195,7 +195,7 @@ func (b *Broker) settleIdentity(ctx context.Context) error {
 	b.metrics.collectClusterID(b.id.clusterID)
 	b.cfg = b.cfg.WithBrokerID(b.id.brokerID)
 	b.dynamic = settings.NewDynamic(b.cfg)
-	b.dynamic.RefuseUnless(checkSupported)
+	b.dynamic.RefuseUnless(settings.CheckSupported)
 	b.configs = newConfigs(b.ctx, b.store, b.dynamic, b.id.brokerID, b.logger)
 	if err := b.configs.readBrokers(ctx); err != nil {
 		return err

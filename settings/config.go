@@ -51,8 +51,16 @@ func (c *Config) Given(k *Key) (text string, given bool) {
 // Originals returns the given values as text, by key. Callers must not change the map.
 func (c *Config) Originals() map[string]string { return c.originals }
 
-// Warnings returns messages for the user at the start, about unknown and deprecated keys.
+// Warnings returns messages for the user at the start, about unknown and deprecated keys unless
+// WithWarnings has replaced them.
 func (c *Config) Warnings() []string { return c.warnings }
+
+// WithWarnings returns the configuration with other warnings.
+func (c *Config) WithWarnings(warnings []string) *Config {
+	with := *c
+	with.warnings = warnings
+	return &with
+}
 
 // BrokerID returns broker.id, or metadata.NoBroker if an id must be generated.
 func (c *Config) BrokerID() metadata.BrokerID { return metadata.BrokerID(brokerID.Of(c)) }

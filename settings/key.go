@@ -73,6 +73,28 @@ func (k *Key) Internal() bool { return k.Mode&Internal != 0 }
 // Dynamic returns how the key can be changed in a running broker.
 func (k *Key) Dynamic() Mode { return k.Mode &^ Internal }
 
+// Parse returns the value for a text of a properties file, with the Go type that Value lists for
+// the key's type. The error is a *Problem.
+func (k *Key) Parse(text string) (any, error) { return parseKey(k, &text) }
+
+// DefaultText returns the default as the text of a properties file. It returns "" and false for
+// null.
+func (k *Key) DefaultText() (text string, ok bool) {
+	if k.Default == null {
+		return "", false
+	}
+	return k.Default, true
+}
+
+// OfBroker returns, for a topic's key, the broker's key that provides the default, or nil.
+func (k *Key) OfBroker() *Key { return k.broker }
+
+// OnlyKRaft reports whether the key has an effect in KRaft mode only.
+func (k *Key) OnlyKRaft() bool { return strings.HasSuffix(k.Doc, onlyKRaft) }
+
+// onlyKRaft ends the documentation of keys that have no effect with ZooKeeper.
+const onlyKRaft = "Used in KRaft mode only."
+
 // Sensitive reports whether the value must not be shown.
 func (k *Key) Sensitive() bool { return k.Type == Password }
 

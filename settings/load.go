@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 
@@ -13,7 +14,16 @@ import (
 // Load reads a properties file, applies the overrides of the command line and the defaults, and
 // checks the result. The error joins all Problems; the one that Kafka would report is first.
 func Load(file string, overrides map[string]string) (*Config, error) {
-	entries, err := readProperties(file)
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	return LoadFrom(data, file, overrides)
+}
+
+// LoadFrom is like Load for a file that has been read. name is its name in errors.
+func LoadFrom(data []byte, name string, overrides map[string]string) (*Config, error) {
+	entries, err := parseProperties(data, name)
 	if err != nil {
 		return nil, err
 	}
@@ -194,16 +204,26 @@ func isAnySet(originals map[string]string, keys ...string) bool {
 // similar spelling.
 func unknownKeys(originals map[string]string) (warnings []string) {
 	for _, key := range slices.Sorted(maps.Keys(originals)) {
-		if Lookup(key) != nil || monedula.byName[key] != nil || slices.Contains(oldKeys, key) || mayBeForeign(key) {
-			continue
+		if !Known(key) {
+			warnings = append(warnings, UnknownKeyWarning(key, Nearest(key)))
 		}
-		warning := "The configuration " + key + " is not known and has no effect"
-		if near := nearest(key); near != "" {
-			warning += "; did you mean " + near + "?"
-		}
-		warnings = append(warnings, warning)
 	}
 	return warnings
+}
+
+// Known reports whether a key in the file of a broker is known or may belong to a plug-in.
+func Known(key string) bool {
+	return Lookup(key) != nil || monedula.byName[key] != nil || slices.Contains(oldKeys, key) || mayBeForeign(key)
+}
+
+// UnknownKeyWarning returns the warning about an unknown key. near is the key that was probably
+// meant, or "".
+func UnknownKeyWarning(key, near string) string {
+	warning := "The configuration " + key + " is not known and has no effect"
+	if near != "" {
+		warning += "; did you mean " + near + "?"
+	}
+	return warning
 }
 
 // mayBeForeign reports whether a key may belong to a plug-in or is read by its prefix.

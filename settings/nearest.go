@@ -1,12 +1,13 @@
 package settings
 
-// nearest returns the known key whose spelling is closest to key, or "" if none is similar.
-func nearest(key string) string {
+// Nearest returns the known key whose spelling is closest to key, or "" if none is similar.
+func Nearest(key string) string {
 	best, limit := "", len(key)/3+1
-	for _, k := range broker.keys {
-		name := k.Name
-		if d := editDistance(key, name, limit); d < limit {
-			best, limit = name, d
+	for _, keys := range []*table{broker, monedula} {
+		for _, k := range keys.keys {
+			if d := editDistance(key, k.Name, limit); d < limit {
+				best, limit = k.Name, d
+			}
 		}
 	}
 	return best

@@ -46,8 +46,28 @@ func ReadProperties(file string) (map[string]string, error) {
 }
 
 func parseProperties(data []byte, file string) (map[string]entry, error) {
+	list, err := ParseProperties(data, file)
+	if err != nil {
+		return nil, err
+	}
+	entries := make(map[string]entry, len(list))
+	for _, p := range list {
+		entries[p.Key] = entry{p.Value, place{file, p.Line}}
+	}
+	return entries, nil
+}
+
+// Property is one entry of a properties file.
+type Property struct {
+	Key, Value string
+	Line       int // starts at 1; the first line of an entry that spans several
+}
+
+// ParseProperties returns the entries of a properties file in their order, also those whose key has
+// a later entry. file is its name in errors. The error is a *SyntaxError.
+func ParseProperties(data []byte, file string) ([]Property, error) {
 	loader := properties.Loader{Encoding: properties.ISO_8859_1, DisableExpansion: true}
-	entries := map[string]entry{}
+	var list []Property
 	for _, line := range logicalLines(data) {
 		text := line.text
 		keyless := len(text) == 0 || text[0] == '=' || text[0] == ':' // the library does not support an empty key
@@ -63,10 +83,10 @@ func parseProperties(data []byte, file string) (map[string]entry, error) {
 			if keyless {
 				key = ""
 			}
-			entries[key] = entry{value, place{file, line.number}}
+			list = append(list, Property{key, value, line.number})
 		}
 	}
-	return entries, nil
+	return list, nil
 }
 
 // SyntaxError is the error for a line of a properties file that java.util.Properties refuses.

@@ -6,13 +6,13 @@ var (
 		"Security protocol between brokers. Cannot be set together with inter.broker.listener.name.")
 	_ = nullableKey[string]("security.providers", nil, Low, ReadOnly,
 		"Java security providers. Has no effect here.")
-	AuthorizerClassName = key[string]("authorizer.class.name", "", nil, Low, ReadOnly,
+	authorizerClassName = key[string]("authorizer.class.name", "", nil, Low, ReadOnly,
 		"Name of the authorizer. Without one, all operations are allowed.")
 	_ = key[className]("principal.builder.class", defaultPrincipalBuilder, nil, Medium, PerBroker,
 		"Java class that maps the identity of a connection to a principal. Only the default class is supported.")
-	DelegationTokenMasterKey = nullableKey[secret]("delegation.token.master.key", nil, Medium, ReadOnly,
+	delegationTokenMasterKey = nullableKey[secret]("delegation.token.master.key", nil, Medium, ReadOnly,
 		"Old name for delegation.token.secret.key.")
-	DelegationTokenSecretKey = nullableKey[secret]("delegation.token.secret.key", nil, Medium, ReadOnly,
+	delegationTokenSecretKey = nullableKey[secret]("delegation.token.secret.key", nil, Medium, ReadOnly,
 		"Secret with which delegation tokens are signed, the same on all brokers. Without it, delegation tokens are disabled.")
 	_ = key[int64]("delegation.token.max.lifetime.ms", 604800000, atLeast(1), Medium, ReadOnly,
 		"Longest life of a delegation token, renewals included.")

@@ -14,7 +14,7 @@ var (
 		"Whether nodes in ZooKeeper are created with access lists.")
 	_ = nullableKey[string]("zookeeper.clientCnxnSocket", nil, Medium, ReadOnly,
 		"Java class of the connection to ZooKeeper; the Netty class enables TLS.")
-	ZooKeeperSSLClientEnable = key[bool]("zookeeper.ssl.client.enable", false, nil, Medium, ReadOnly,
+	zooKeeperSSLClientEnable = key[bool]("zookeeper.ssl.client.enable", false, nil, Medium, ReadOnly,
 		"Whether connections to ZooKeeper use TLS.")
 	_ = nullableKey[string]("zookeeper.ssl.keystore.location", nil, Medium, ReadOnly,
 		"Path of the key store file for ZooKeeper.")

@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/monedula/monedula/tools"
+	"github.com/monedula/monedula/tools/checkconfig"
 	"github.com/monedula/monedula/tools/cli"
 	"github.com/monedula/monedula/tools/server"
 )
@@ -38,6 +39,8 @@ func run(args []string) int {
 		return startZooKeeper(args[1:])
 	case server.UncleanableTool.Name:
 		return runTool(server.UncleanableTool, args[1:])
+	case checkconfig.Tool.Name:
+		return runTool(checkconfig.Tool, args[1:])
 	case runClass:
 		return runByClass(args[1:])
 	}
@@ -79,7 +82,7 @@ func runByClass(args []string) int {
 }
 
 func runTool(tool cli.Tool, args []string) int {
-	return tool.Run(&cli.Env{
+	return tool.RunExplained(&cli.Env{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		Terminal:    isTerminal(os.Stdin) && isTerminal(os.Stdout),
 		Progress:    isTerminal(os.Stderr),
@@ -92,6 +95,7 @@ func usage() {
 	fmt.Fprintf(os.Stderr, "  %-28s %s\n", server.StartCommand, "Starts a broker.")
 	fmt.Fprintf(os.Stderr, "  %-28s %s\n", server.ZooKeeperStartCommand, "Starts an embedded ZooKeeper server of one node.")
 	fmt.Fprintf(os.Stderr, "  %-28s %s\n", server.UncleanableTool.Name, server.UncleanableTool.Summary)
+	fmt.Fprintf(os.Stderr, "  %-28s %s\n", checkconfig.Tool.Name, checkconfig.Tool.Summary)
 	all := tools.All()
 	for _, name := range tools.Names() {
 		fmt.Fprintf(os.Stderr, "  %-28s %s\n", name, all[name].Summary)

@@ -16,6 +16,7 @@ import (
 	"github.com/monedula/monedula/internal/gcpacer"
 	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/settings"
+	"github.com/monedula/monedula/settings/check"
 	"github.com/monedula/monedula/tools/cli"
 	"github.com/monedula/monedula/tools/server"
 )
@@ -47,12 +48,30 @@ func startServer(args []string) int {
 	if os.Getenv("GOGC") == "" {
 		gcpacer.Start()
 	}
-	cfg, err := settings.Load(file, overrides)
+	cfg, err := loadConfig(file, overrides, log)
 	if err != nil {
 		main.WithError(err).Error("Exiting Kafka due to fatal exception")
 		return 1
 	}
 	return serve(cfg, log, main)
+}
+
+// loadConfig reads the properties file. What was probably not meant becomes warnings of the
+// configuration, which the broker logs, or is logged at once if the broker cannot start.
+func loadConfig(file string, overrides map[string]string, log *logrus.Logger) (*settings.Config, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	warnings := check.AtStart(check.File{Name: file, Data: data, Overrides: overrides})
+	cfg, err := settings.LoadFrom(data, file, overrides)
+	if err != nil {
+		for _, warning := range warnings {
+			kafkalog.For(log, "kafka.server.KafkaConfig").Warn(warning)
+		}
+		return nil, err
+	}
+	return cfg.WithWarnings(warnings), nil
 }
 
 func serve(cfg *settings.Config, log *logrus.Logger, main *logrus.Entry) int {

@@ -22,7 +22,7 @@ const module = "github.com/monedula/monedula/"
 
 // leaves may be imported by every package that is not a leaf itself. What a leaf may import is in
 // forLeaves.
-var leaves = []string{"protocol", "metadata", "peerlink", "settings", "metrics", "record", "internal/javatext", "internal/kafkalog", "internal/vfs"}
+var leaves = []string{"protocol", "metadata", "peerlink", "settings", "metrics", "record", "internal/findings", "internal/javatext", "internal/kafkalog", "internal/vfs"}
 
 // allowed lists what each package may import in addition to the leaves. A package that is not
 // listed may import only leaves.
@@ -31,6 +31,7 @@ var allowed = map[string][]string{
 	"metadata":        {},
 	"record":          {},
 	"settings":        {},
+	"settings/check":  {},
 	"metrics":         {},
 	"peerlink":        {},
 	"storage":         {"storage/clean"},
@@ -49,7 +50,7 @@ var allowed = map[string][]string{
 	"transaction":     {"coordinator", "replication"},
 	"broker/api":      {"admin", "controller", "network", "replication", "storage", "zkstore", "group", "transaction", "producerids"},
 	"broker":          {"*"},
-	"cmd/monedula":    {"broker", "tools", "tools/cli", "tools/server", "zkserver", "internal/gcpacer"},
+	"cmd/monedula":    {"broker", "tools", "tools/cli", "tools/checkconfig", "tools/server", "settings/check", "zkserver", "internal/gcpacer"},
 
 	// The tools: their command line, their connections, and a package for each family. Families do
 	// not import one another; tools lists them all.
@@ -57,6 +58,7 @@ var allowed = map[string][]string{
 	"tools/client":       {"tools/cli", "zkstore"},
 	"tools/decode":       {"tools/cli"},
 	"tools/jsoninput":    {"tools/cli", "tools/client"},
+	"tools/checkconfig":  {"tools/cli", "settings/check"},
 	"tools/cluster":      {"tools/cli", "tools/client"},
 	"tools/configs":      {"tools/cli", "tools/client", "admin", "zkstore"},
 	"tools/console":      {"tools/cli", "tools/client", "tools/decode", "zkconsumer", "zkstore"},
@@ -82,6 +84,7 @@ var forLeaves = map[string][]string{
 	"record":            {"protocol", "metadata"},
 	"peerlink":          {"protocol", "metadata"},
 	"metrics":           {},
+	"internal/findings": {},
 	"internal/javatext": {},
 	"internal/kafkalog": {},
 	"internal/vfs":      {},

@@ -145,6 +145,9 @@ func (o *Options) Parse(args []string) error {
 	return nil
 }
 
+// Args returns the arguments that are not options, after Parse.
+func (o *Options) Args() []string { return o.args }
+
 // checkAvailable rejects options that are only allowed together with others that were not given.
 func (o *Options) checkAvailable() error {
 	var useless []string
