@@ -21,11 +21,16 @@ const (
 )
 
 // Start makes the garbage collector run when the heap of this process has grown by half, or by 8 MiB
-// if that is less, but not before it has grown by a fifth. It applies until the process ends.
+// if that is less, but not before it has grown by a fifth. While more than half of what is allocated
+// stays in use, as when coordinators load their partitions, collections are in vain, so it may always
+// grow by half. It applies until the process ends.
 func Start() { new(keeper).set(most) }
 
-// keeper sets GOGC after each collection. percent is the current value.
-type keeper struct{ percent int }
+// keeper sets GOGC after each collection.
+type keeper struct {
+	percent int    // the current value
+	alive   uint64 // bytes after the last collection; 0 before the first
+}
 
 // set sets the percentage and waits for the next collection.
 func (k *keeper) set(percent int) {
@@ -44,7 +49,7 @@ func (k *keeper) await() {
 func (k *keeper) collected() {
 	alive := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	metrics.Read(alive)
-	percent := percentFor(alive[0].Value.Uint64())
+	percent := k.next(alive[0].Value.Uint64())
 	if percent-k.percent > 2 || k.percent-percent > 2 {
 		k.set(percent)
 		return
@@ -52,7 +57,18 @@ func (k *keeper) collected() {
 	k.await()
 }
 
-// percentFor returns the percentage for a heap with the given number of live bytes.
+// next returns the percentage after a collection that has left the given number of live bytes.
+func (k *keeper) next(alive uint64) int {
+	before := k.alive
+	k.alive = alive
+	if allocated := before * uint64(k.percent) / 100; before > 0 && alive > before+allocated/2 {
+		return most
+	}
+	return percentFor(alive)
+}
+
+// percentFor returns the percentage for a heap that keeps its size, with the given number of live
+// bytes.
 func percentFor(alive uint64) int {
 	return int(min(most, max(least, enough*100/max(alive, 1))))
 }

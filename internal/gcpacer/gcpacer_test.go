@@ -22,6 +22,18 @@ func TestGrowthIsHalfThenEightMebibytesThenAFifth(t *testing.T) {
 	}
 }
 
+func TestAHeapThatKeepsWhatIsAllocatedMayGrowByHalf(t *testing.T) {
+	k := keeper{percent: most}
+	for _, tt := range []struct {
+		alive uint64 // MiB after a collection
+		want  int
+	}{{100, 20}, {109, 20}, {120, 50}, {175, 50}, {230, 50}, {260, 20}, {260, 20}, {100, 20}, {111, 50}} {
+		if k.percent = k.next(tt.alive << 20); k.percent != tt.want {
+			t.Errorf("with %d MiB the heap may grow by %d%%, want %d%%", tt.alive, k.percent, tt.want)
+		}
+	}
+}
+
 // The percentage follows the live heap up and down, collection after collection.
 func TestThePercentageFollowsTheHeap(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(100))
