@@ -32,7 +32,8 @@ type Config struct {
 
 	SnapCount       int // transactions between snapshots
 	PreallocateSize int64
-	RetainSnapshots int // snapshots that the purge keeps
+	ForceSync       bool // sync the log before the changes in it are answered
+	RetainSnapshots int  // snapshots that the purge keeps
 	PurgeHours      int // time between purges; 0: never
 
 	Words       map[string]bool // four-letter words that are answered, in addition to srvr; "*": all
@@ -57,7 +58,7 @@ const (
 // DefaultConfig returns the defaults. DataDir is missing.
 func DefaultConfig() *Config {
 	return &Config{FS: vfs.OS(), Port: 2181, TickTimeMs: 3000, MaxClientCnxns: 60, MaxBuffer: 0xfffff, SnapCount: 100_000, PreallocateSize: txnlog.DefaultPreallocate,
-		RetainSnapshots: 3, Words: map[string]bool{}, Version: "3.9.0-monedula", Log: func(Level, string, ...any) {}}
+		ForceSync: true, RetainSnapshots: 3, Words: map[string]bool{}, Version: "3.9.0-monedula", Log: func(Level, string, ...any) {}}
 }
 
 func (c *Config) snapshotDir() string { return txnlog.Subdirectory(c.DataDir) }
@@ -83,6 +84,7 @@ var keys = map[string]func(c *Config, value string) error{
 	"snapCount":                 func(c *Config, v string) error { return number(v, 2, 1<<30, &c.SnapCount) },
 	"autopurge.snapRetainCount": func(c *Config, v string) error { return number(v, 3, 1<<30, &c.RetainSnapshots) },
 	"autopurge.purgeInterval":   func(c *Config, v string) error { return number(v, 0, 1<<20, &c.PurgeHours) },
+	"forceSync":                 func(c *Config, v string) error { c.ForceSync = v != "no"; return nil },
 	"extendedTypesEnabled":      func(c *Config, v string) error { c.TTLNodes = v == "true"; return nil },
 	"DigestAuthenticationProvider.superDigest": func(c *Config, v string) error { c.SuperDigest = v; return nil },
 	"preAllocSize": func(c *Config, v string) error {

@@ -71,7 +71,7 @@ func Start(c *Config) (*Server, error) {
 		return nil, err
 	}
 	began := time.Now()
-	store, t, err := txnlog.Open(txnlog.Config{FS: c.FS, DataDir: c.DataDir, LogDir: c.LogDir, Preallocate: c.PreallocateSize,
+	store, t, err := txnlog.Open(txnlog.Config{FS: c.FS, DataDir: c.DataDir, LogDir: c.LogDir, Preallocate: c.PreallocateSize, NoSync: !c.ForceSync,
 		Warn: func(format string, args ...any) { c.Log(Warning, format, args...) }})
 	if err != nil {
 		_ = listener.Close()

@@ -112,6 +112,9 @@ func (s *Store) commit(b *Batch) error {
 		return err
 	}
 	l.end = end
+	if s.noSync {
+		return nil
+	}
 	if err := l.file.Sync(); err != nil {
 		return err
 	}

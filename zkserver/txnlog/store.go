@@ -34,6 +34,9 @@ type Config struct {
 	LogDir  string // of logs; the same as DataDir if empty
 	// Preallocate is by how many bytes a log grows at a time; 0 means DefaultPreallocate.
 	Preallocate int64
+	// NoSync leaves it to the operating system when logs are written to the disk. Commit then returns
+	// before its transactions are durable.
+	NoSync bool
 	// Warn, if not nil, is called with what an operator should know.
 	Warn func(format string, args ...any)
 }
@@ -56,6 +59,7 @@ type Store struct {
 	fs          vfs.FS
 	snaps, logs string
 	preallocate int64
+	noSync      bool
 	warn        func(format string, args ...any)
 	lock        io.Closer
 	current     *logFile // nil: the next transaction begins a file
@@ -73,7 +77,7 @@ func Open(c Config) (*Store, *tree.Tree, error) {
 	if c.LogDir == "" {
 		c.LogDir = c.DataDir
 	}
-	s := &Store{fs: c.FS, snaps: Subdirectory(c.DataDir), logs: Subdirectory(c.LogDir), preallocate: c.Preallocate, warn: c.Warn}
+	s := &Store{fs: c.FS, snaps: Subdirectory(c.DataDir), logs: Subdirectory(c.LogDir), preallocate: c.Preallocate, noSync: c.NoSync, warn: c.Warn}
 	if s.preallocate <= 0 {
 		s.preallocate = DefaultPreallocate
 	}
