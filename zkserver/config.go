@@ -38,6 +38,7 @@ type Config struct {
 
 	Words       map[string]bool // four-letter words that are answered, in addition to srvr; "*": all
 	TTLNodes    bool            // permits nodes with a time to live
+	Quotas      bool            // enforces the hard limits of quotas
 	SuperDigest string          // user:base64(sha1(user:password)) of a user with all permissions; may be empty
 	Version     string          // in the answers to four-letter words
 
@@ -85,6 +86,7 @@ var keys = map[string]func(c *Config, value string) error{
 	"autopurge.snapRetainCount": func(c *Config, v string) error { return number(v, 3, 1<<30, &c.RetainSnapshots) },
 	"autopurge.purgeInterval":   func(c *Config, v string) error { return number(v, 0, 1<<20, &c.PurgeHours) },
 	"forceSync":                 func(c *Config, v string) error { c.ForceSync = v != "no"; return nil },
+	"enforceQuota":              func(c *Config, v string) error { c.Quotas = v == "true"; return nil },
 	"extendedTypesEnabled":      func(c *Config, v string) error { c.TTLNodes = v == "true"; return nil },
 	"DigestAuthenticationProvider.superDigest": func(c *Config, v string) error { c.SuperDigest = v; return nil },
 	"preAllocSize": func(c *Config, v string) error {

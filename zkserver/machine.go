@@ -67,9 +67,9 @@ type link interface {
 }
 
 func newMachine(config *Config, t *tree.Tree, nowMs int64) *machine {
-	m := &machine{config: config, tree: t, nowMs: nowMs, clients: map[*client]bool{}, current: map[int64]*client{}, pending: &work{},
+	m := &machine{config: config, tree: t, nowMs: nowMs, clients: map[*client]bool{}, current: map[int64]*client{}, pending: &work{}, stats: stats{lastSize: -1, minSize: -1, maxSize: -1},
 		usage: func() (int64, int64) { return 0, 0 }}
-	t.TTLNodes = config.TTLNodes
+	t.TTLNodes, t.EnforceQuotas = config.TTLNodes, config.Quotas
 	t.Record = func(header jute.TxnHeader, txn jute.Record) {
 		header.Time, header.Cxid = m.nowMs, m.cxid
 		m.pending.batch.Add(&header, txn)

@@ -53,8 +53,10 @@ func (c *change) create(o *jute.CreateContainerTxn, owner int64) (Result, func()
 	n := &node{data: o.Data, acl: o.ACL, children: map[string]bool{}, saved: jute.StatPersisted{
 		Czxid: c.zxid, Mzxid: c.zxid, Pzxid: c.zxid, Ctime: c.nowMs, Mtime: c.nowMs, EphemeralOwner: owner}}
 	c.t.link(o.Path, n)
+	c.t.countNew(o.Path, n)
 	c.done = append(c.done, nodeChange{NodeCreated, o.Path, n.acl, parent.acl})
 	return Result{Path: o.Path, Stat: n.stat()}, func() {
+		c.t.count(o.Path, -1, -len(n.data))
 		c.t.unlink(o.Path, n)
 		parent.saved = was
 	}, nil
@@ -72,8 +74,10 @@ func (c *change) remove(path string) (Result, func(), error) {
 		return Result{}, nil, NoNode
 	}
 	c.t.unlink(path, n)
+	c.t.count(path, -1, -len(n.data))
 	c.done = append(c.done, nodeChange{NodeDeleted, path, n.acl, parent.acl})
 	return Result{}, func() {
+		c.t.count(path, 1, len(n.data))
 		c.t.link(path, n)
 		parent.saved = was
 	}, nil
@@ -87,10 +91,14 @@ func (c *change) update(path string, what EventType, do func(*node)) (Result, fu
 	}
 	was := *n
 	do(n)
+	c.t.count(path, 0, len(n.data)-len(was.data))
 	if what != 0 {
 		c.done = append(c.done, nodeChange{what: what, path: path, acl: n.acl})
 	}
-	return Result{Stat: n.stat()}, func() { n.data, n.acl, n.saved = was.data, was.acl, was.saved }, nil
+	return Result{Stat: n.stat()}, func() {
+		c.t.count(path, 0, len(was.data)-len(n.data))
+		n.data, n.acl, n.saved = was.data, was.acl, was.saved
+	}, nil
 }
 
 // endSession deletes the nodes of the session and the session.
@@ -165,7 +173,7 @@ func (t *Tree) Replay(h jute.TxnHeader, txn jute.Record) {
 }
 
 // Loaded finishes the reading of a snapshot and a log: it deletes the ephemeral nodes of sessions
-// that do not exist, and registers the others.
+// that do not exist, registers the others, and counts what quotas are about.
 func (t *Tree) Loaded() {
 	t.addReserved()
 	for path, n := range t.nodes {
@@ -173,6 +181,11 @@ func (t *Tree) Loaded() {
 			t.unlink(path, n)
 		} else {
 			t.own(path, n)
+		}
+	}
+	for path := range t.nodes {
+		if limited, found := quotaOf(path, limitsName); found {
+			t.countAll(limited)
 		}
 	}
 	for id := range t.sessions {

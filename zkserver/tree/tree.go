@@ -12,9 +12,8 @@
 //	watch.go     watches and events
 //	acl.go       who may do what
 //	expiry.go    container and TTL nodes
+//	quota.go     quotas of nodes
 //	snapshot.go  the whole tree, to be saved and restored
-//
-// It does not have quotas.
 package tree
 
 import (
@@ -47,12 +46,13 @@ const (
 	AuthFailed              Code = -115
 	NoWatcher               Code = -121
 	ReconfigDisabled        Code = -123
+	QuotaExceeded           Code = -125
 )
 
 var codeNames = map[Code]string{OK: "OK", RuntimeInconsistency: "RUNTIMEINCONSISTENCY", MarshallingError: "MARSHALLINGERROR",
 	Unimplemented: "UNIMPLEMENTED", BadArguments: "BADARGUMENTS", NoNode: "NONODE", NoAuth: "NOAUTH", BadVersion: "BADVERSION",
 	NoChildrenForEphemerals: "NOCHILDRENFOREPHEMERALS", NodeExists: "NODEEXISTS", NotEmpty: "NOTEMPTY", SessionExpired: "SESSIONEXPIRED",
-	InvalidACL: "INVALIDACL", AuthFailed: "AUTHFAILED", NoWatcher: "NOWATCHER", ReconfigDisabled: "RECONFIGDISABLED"}
+	InvalidACL: "INVALIDACL", AuthFailed: "AUTHFAILED", NoWatcher: "NOWATCHER", ReconfigDisabled: "RECONFIGDISABLED", QuotaExceeded: "QUOTAEXCEEDED"}
 
 func (c Code) Error() string {
 	if name := codeNames[c]; name != "" {
@@ -107,6 +107,8 @@ type Tree struct {
 	Record func(header jute.TxnHeader, txn jute.Record)
 	// TTLNodes permits nodes with a time to live.
 	TTLNodes bool
+	// EnforceQuotas makes writes fail that would exceed a hard limit of a quota.
+	EnforceQuotas bool
 
 	zxid     int64 // of the last change or failed write
 	nodes    map[string]*node
@@ -118,7 +120,7 @@ type Tree struct {
 }
 
 // reserved are the nodes of a new server. They cannot be deleted.
-var reserved = []string{"/", "/zookeeper", configPath, "/zookeeper/quota"}
+var reserved = []string{"/", "/zookeeper", configPath, quotaPath}
 
 const configPath = "/zookeeper/config"
 

@@ -180,6 +180,9 @@ func (o Create) prepare(c *change) (jute.Op, jute.Record, error) {
 	case kindOf(parent.saved.EphemeralOwner) == ephemeral:
 		return 0, nil, NoChildrenForEphemerals
 	}
+	if err := c.t.withinQuota(path, 1, len(o.Data)); err != nil {
+		return 0, nil, err
+	}
 	data, cversion := slices.Clone(o.Data), parent.saved.Cversion+1
 	contained := jute.CreateContainerTxn{Path: path, Data: data, ACL: acl, ParentCVersion: cversion}
 	switch {
@@ -232,6 +235,9 @@ func versionMatches(expected, actual int32) bool { return expected == AnyVersion
 
 func (o Set) prepare(c *change) (jute.Op, jute.Record, error) {
 	n, err := c.target(o.Path, PermWrite)
+	if err == nil {
+		err = c.t.withinQuota(o.Path, 0, len(o.Data)-len(n.data))
+	}
 	switch {
 	case err != nil:
 		return 0, nil, err
