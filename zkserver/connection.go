@@ -125,6 +125,7 @@ func (s *Server) read(conn net.Conn, c *client, out *outbox) error {
 		}
 		n := int32(binary.BigEndian.Uint32(size[:]))
 		if n < 0 || int(n) > s.config.MaxBuffer {
+			s.post(event{kind: oversized})
 			return fmt.Errorf("a frame of %d bytes; jute.maxbuffer is %d", n, s.config.MaxBuffer)
 		}
 		content, err := readFrame(conn, int64(n))

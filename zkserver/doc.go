@@ -10,6 +10,7 @@
 //	writes.go      requests that change the tree
 //	identities.go  passwords of sessions, identities of clients
 //	words.go       four-letter words
+//	monitor.go     counters, and the word mntr
 //
 // One goroutine, the owner, runs the machine. What it produces goes to the committer in order: the
 // transactions, and the frames for connections. The committer makes the transactions durable before

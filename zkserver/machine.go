@@ -2,7 +2,6 @@ package zkserver
 
 import (
 	"maps"
-	"math"
 	"slices"
 	"strings"
 
@@ -19,6 +18,7 @@ type machine struct {
 	nowMs   int64 // the date of the current call, which transactions get
 	aliveMs int64 // the time of the current call since the start, which sessions expire by: dates jump
 	cxid    int32 // of the current request
+	updates bool  // the current request is in the log
 	clients map[*client]bool
 	current map[int64]*client // by session
 	pending *work
@@ -42,6 +42,7 @@ type frame struct {
 	content    []byte
 	last       bool  // close the connection afterwards
 	receivedMs int64 // time of the request since the start, or 0 if it is not a response
+	update     bool  // the response to a request that is in the log
 }
 
 // client is a connection, and its session once it has one. The machine owns all fields but link and
@@ -74,6 +75,7 @@ func newMachine(config *Config, t *tree.Tree, nowMs int64) *machine {
 		header.Time, header.Cxid = m.nowMs, m.cxid
 		m.pending.batch.Add(&header, txn)
 		m.since++
+		m.updates = true
 	}
 	// As in Apache ZooKeeper, ids begin with the number of the server, which is 1 for a single one,
 	// and the time of its start.
@@ -92,13 +94,25 @@ func (m *machine) taken() {
 	}
 }
 
-// send adds a frame with the records.
-func (m *machine) send(c *client, receivedMs int64, records ...jute.Record) {
-	content := jute.Frame(records...)
-	m.pending.frames = append(m.pending.frames, frame{to: c, content: content, receivedMs: receivedMs})
-	m.pending.bytes += len(content)
-	c.stats.sent++
+// respond adds a frame with a response.
+func (m *machine) respond(c *client, records ...jute.Record) {
+	n := int64(m.send(frame{to: c, receivedMs: m.aliveMs, update: m.updates}, records...))
+	s := &m.stats
+	s.responseBytes += n
+	if s.maxSize = max(s.maxSize, n); s.lastSize < 0 || n < s.minSize {
+		s.minSize = n
+	}
+	s.lastSize = n
+}
+
+// send adds a frame with the records and returns its size.
+func (m *machine) send(f frame, records ...jute.Record) int {
+	f.content = jute.Frame(records...)
+	m.pending.frames = append(m.pending.frames, f)
+	m.pending.bytes += len(f.content)
+	f.to.stats.sent++
 	m.stats.sent++
+	return len(f.content)
 }
 
 // end closes a connection after what was sent so far.
@@ -112,9 +126,10 @@ func (m *machine) end(c *client) {
 // fire sends events to the sessions that watch.
 func (m *machine) fire(events []tree.Event) {
 	const connected = 3
+	m.stats.countFired(events)
 	for _, e := range events {
 		if c := m.current[e.Session]; c != nil {
-			m.send(c, 0, &jute.ReplyHeader{Xid: jute.EventXid, Zxid: -1}, &jute.WatcherEvent{Type: int32(e.Type), State: connected, Path: e.Path})
+			m.stats.eventBytes += int64(m.send(frame{to: c}, &jute.ReplyHeader{Xid: jute.EventXid, Zxid: -1}, &jute.WatcherEvent{Type: int32(e.Type), State: connected, Path: e.Path}))
 		}
 	}
 }
@@ -129,6 +144,7 @@ func (m *machine) opened(c *client) {
 // closed removes a connection that was lost or closed. The session remains.
 func (m *machine) closed(c *client) {
 	delete(m.clients, c)
+	m.stats.dropped++
 	c.ended = true
 	m.leave(c)
 }
@@ -143,7 +159,8 @@ func (m *machine) leave(c *client) {
 
 // connect handles the first frame of a connection, which opens a session or continues one.
 func (m *machine) connect(c *client, content []byte) {
-	m.received(c)
+	m.received(c, len(content))
+	m.stats.connects++
 	var r jute.ConnectRequest
 	if _, err := jute.Decode(content, &r); err != nil || r.LastZxidSeen > m.tree.Zxid() {
 		m.end(c) // a client that has seen what this server has not must use another one
@@ -162,7 +179,7 @@ func (m *machine) connect(c *client, content []byte) {
 		c.session = r.SessionID
 	default: // expired
 		response.TimeOut = 0
-		m.send(c, m.aliveMs, &response)
+		m.respond(c, &response)
 		m.end(c)
 		return
 	}
@@ -170,12 +187,13 @@ func (m *machine) connect(c *client, content []byte) {
 	m.tree.Identify(c.session, c.ids)
 	response.SessionID, response.Password = c.session, passwordOf(c.session)
 	c.stats.last = jute.OpCreateSession
-	m.send(c, m.aliveMs, &response)
+	m.respond(c, &response)
 }
 
 // tick ends the sessions whose clients were silent for too long.
 func (m *machine) tick() {
 	for _, id := range m.tree.Due(m.aliveMs) {
+		m.stats.expired++
 		m.endSession(id)
 	}
 }
@@ -197,13 +215,6 @@ func (m *machine) expireNodes() {
 	}
 }
 
-// stats are the counters of the server. Latencies are in milliseconds, from the receipt of a request
-// until its response is durable.
-type stats struct {
-	received, sent int64
-	latency        latency
-}
-
 // connectionStats are the counters of a connection.
 type connectionStats struct {
 	openedMs       int64
@@ -213,31 +224,31 @@ type connectionStats struct {
 	lastXid        int64
 	lastZxid       int64
 	respondedMs    int64
-	latency        latency
+	latency        summary
 }
 
-type latency struct{ count, sum, min, max, last int64 }
-
-func (l *latency) add(ms int64) {
-	if l.count == 0 {
-		l.min = math.MaxInt64
-	}
-	l.count++
-	l.sum += ms
-	l.min, l.max, l.last = min(l.min, ms), max(l.max, ms), ms
-}
-
-func (l *latency) average() float64 {
-	if l.count == 0 {
-		return 0
-	}
-	return float64(l.sum) / float64(l.count)
-}
-
-func (m *machine) received(c *client) {
+// received counts a packet, without the bytes of its length.
+func (m *machine) received(c *client, n int) {
 	m.stats.received++
+	m.stats.receivedBytes += 4 + int64(n)
+	m.updates = false
 	c.stats.received++
 	c.stats.outstanding++
+}
+
+// finished counts what was done.
+func (m *machine) finished(d done) {
+	ms := d.took.Milliseconds()
+	switch {
+	case d.saved && d.failed:
+		m.stats.failedSnapshots++
+	case d.saved:
+		m.stats.snapshots.add(ms)
+	case d.transactions > 0:
+		m.stats.syncs.add(ms)
+		m.stats.batches.add(int64(d.transactions))
+	}
+	m.delivered(d.frames)
 }
 
 // delivered counts the frames that were sent.
@@ -248,6 +259,11 @@ func (m *machine) delivered(frames []frame) {
 		}
 		ms := max(0, m.aliveMs-f.receivedMs)
 		m.stats.latency.add(ms)
+		if f.update {
+			m.stats.updates.add(ms)
+		} else {
+			m.stats.reads.add(ms)
+		}
 		f.to.stats.latency.add(ms)
 		f.to.stats.outstanding--
 		f.to.stats.respondedMs = m.nowMs

@@ -7,7 +7,7 @@ import (
 
 // request handles a frame of a connection that has a session.
 func (m *machine) request(c *client, content []byte) {
-	m.received(c)
+	m.received(c, len(content))
 	var header jute.RequestHeader
 	body, err := jute.Decode(content, &header)
 	if err != nil || c.ended || m.tree.Heard(c.session, m.aliveMs) != nil {
@@ -31,9 +31,9 @@ func (m *machine) request(c *client, content []byte) {
 	}
 	c.stats.lastZxid = reply.Zxid
 	if result == nil || code != tree.OK {
-		m.send(c, m.aliveMs, &reply)
+		m.respond(c, &reply)
 	} else {
-		m.send(c, m.aliveMs, &reply, result)
+		m.respond(c, &reply, result)
 	}
 	switch {
 	case header.Type == jute.OpCloseSession:
@@ -50,8 +50,9 @@ func (m *machine) auth(c *client, header jute.RequestHeader, body []byte) {
 	_, err := jute.Decode(body, &packet)
 	if header.Type != jute.OpAuth || err != nil || !m.authenticate(c, &packet) {
 		reply.Err = int32(tree.AuthFailed)
+		m.stats.authFailed++
 	}
-	m.send(c, m.aliveMs, &reply)
+	m.respond(c, &reply)
 	if reply.Err != 0 {
 		m.end(c)
 	}

@@ -30,7 +30,7 @@ type Server struct {
 
 	events  chan event   // to the owner
 	commits chan *work   // from the owner to the committer
-	sent    chan []frame // from the committer to the owner
+	done    chan done    // to the owner, from the committer and the saver
 	saves   chan *tree.Snapshot
 	quit    chan struct{} // closed when the server is to end
 	ended   chan struct{} // closed when it has ended
@@ -53,8 +53,18 @@ type event struct {
 
 type eventKind int
 
+// done is what the committer or the saver has done.
+type done struct {
+	frames        []frame // that were sent
+	transactions  int     // that were made durable
+	saved, failed bool    // whether a snapshot was to be saved, and was not
+	took          time.Duration
+}
+
 const (
-	accepted eventKind = iota
+	rejected eventKind = iota // without a client, because of maxClientCnxns
+	oversized                 // because of jute.maxbuffer
+	accepted
 	connectSent
 	requestSent
 	wordSent
@@ -79,9 +89,11 @@ func Start(c *Config) (*Server, error) {
 	}
 	c.Port = listener.Addr().(*net.TCPAddr).Port
 	s := &Server{config: c, store: store, listener: listener, machine: newMachine(c, t, time.Now().UnixMilli()),
-		events: make(chan event, 256), commits: make(chan *work), sent: make(chan []frame), saves: make(chan *tree.Snapshot, 1),
+		events: make(chan event, 256), commits: make(chan *work), done: make(chan done), saves: make(chan *tree.Snapshot, 1),
 		quit: make(chan struct{}), ended: make(chan struct{}), conns: map[*outbox]bool{}, perHost: map[string]int{}}
 	s.machine.usage, s.machine.since = store.Usage, store.SinceSave
+	s.machine.stats.started.add(time.Since(began).Milliseconds())
+	s.machine.stats.replayed.add(int64(store.SinceSave))
 	c.Log(Info, "read %d nodes and %d sessions in %d ms; the last transaction is 0x%x", t.Count(), len(t.Sessions()), time.Since(began).Milliseconds(), t.Zxid())
 	var workers sync.WaitGroup
 	workers.Go(s.own)
@@ -158,6 +170,7 @@ func (s *Server) accept() {
 		id := addressID(conn.RemoteAddr())
 		if !s.admit(out, id.ID) {
 			_ = conn.Close()
+			s.post(event{kind: rejected})
 			continue
 		}
 		c := &client{link: out, address: id, text: "/" + conn.RemoteAddr().String()}
@@ -243,9 +256,9 @@ func (s *Server) own() {
 			m.happened(e)
 		case commits <- m.pending:
 			m.taken()
-		case frames := <-s.sent:
+		case d := <-s.done:
 			m.setTime(began)
-			m.delivered(frames)
+			m.finished(d)
 		case <-tick.C:
 			m.setTime(began)
 			m.tick()
@@ -268,6 +281,10 @@ func (m *machine) setTime(began time.Time) {
 func (m *machine) happened(e event) {
 	c := e.client
 	switch e.kind {
+	case rejected:
+		m.stats.rejected++
+	case oversized:
+		m.stats.oversized++
 	case accepted:
 		m.opened(c)
 	case connectSent:
@@ -275,7 +292,7 @@ func (m *machine) happened(e event) {
 	case requestSent:
 		m.request(c, e.content)
 	case wordSent:
-		m.received(c)
+		m.received(c, 0)
 		c.stats.outstanding = 0
 		c.ended = true
 		m.pending.frames = append(m.pending.frames, frame{to: c, content: []byte(m.word(string(e.content))), last: true})
@@ -288,11 +305,13 @@ func (m *machine) happened(e event) {
 func (s *Server) commit() {
 	defer close(s.saves)
 	for w := range s.commits {
+		began := time.Now()
 		if err := s.store.Commit(&w.batch); err != nil {
 			s.config.Log(Failure, "the server stops, because a transaction log cannot be written: %v", err)
 			s.shutDown(err)
 			continue
 		}
+		d := done{frames: w.frames, transactions: w.batch.Count(), took: time.Since(began)}
 		for _, f := range w.frames {
 			if f.content != nil {
 				f.to.link.send(f.content)
@@ -308,10 +327,15 @@ func (s *Server) commit() {
 			default: // the previous one is still being saved
 			}
 		}
-		select {
-		case s.sent <- w.frames:
-		case <-s.quit:
-		}
+		s.report(d)
+	}
+}
+
+// report passes to the owner what is done.
+func (s *Server) report(d done) {
+	select {
+	case s.done <- d:
+	case <-s.quit:
 	}
 }
 
@@ -330,9 +354,12 @@ func (s *Server) save() {
 			if !ok {
 				return
 			}
-			if err := s.store.Save(snapshot); err != nil {
+			began := time.Now()
+			err := s.store.Save(snapshot)
+			if err != nil {
 				s.config.Log(Warning, "%v; the transaction logs are kept, the next snapshot will be tried later", err)
 			}
+			s.report(done{saved: true, failed: err != nil, took: time.Since(began)})
 		case <-purge:
 			s.purge()
 		}

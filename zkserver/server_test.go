@@ -279,7 +279,7 @@ func TestFourLetterWordsAreAnswered(t *testing.T) {
 		"wchs": `1 connections watching 1 paths\nTotal watches:1\n`,
 		"dump": `SessionTracker dump:\nSession Sets \(1\)/\(1\):\n1 expire at ` + date + `:\n\t` + sid + `\nephemeral nodes dump:\nSessions with Ephemerals \(1\):\n` + sid + `:\n\t/e\n` +
 			`Connections dump:\nConnections Sets \(\d\)/\(\d\):\n(?s).*ip: ` + address + ` sessionId: ` + sid + `\n.*`,
-		"mntr": `zk_version\t3\.9\S+\nzk_server_state\tstandalone\n(zk_[a-z_]+\t[\d.]+\n)+`,
+		"mntr": `zk_version\t3\.9\S+\nzk_server_state\tstandalone\n(zk_[a-z0-9_]+\t[\d.]+\n)+`,
 	} {
 		if got := say(t, s.Address(), word); !regexp.MustCompile(`^` + want + `$`).MatchString(got) {
 			t.Errorf("%s: %s\nwant %s", word, got, want)

@@ -84,24 +84,6 @@ func (m *machine) outstanding() (sum int64) {
 	return sum
 }
 
-func (m *machine) mntr(out *strings.Builder) {
-	size, l := m.tree.Size(), &m.stats.latency
-	files, mostFiles := openFiles()
-	for _, v := range []struct {
-		name  string
-		value any
-	}{
-		{"version", m.config.Version}, {"server_state", "standalone"},
-		{"avg_latency", decimal(l.average())}, {"max_latency", l.max}, {"min_latency", l.min},
-		{"packets_received", m.stats.received}, {"packets_sent", m.stats.sent}, {"num_alive_connections", len(m.clients)},
-		{"outstanding_requests", m.outstanding()}, {"znode_count", m.nodeCount()}, {"watch_count", m.tree.WatchCount()},
-		{"ephemerals_count", size.Ephemerals}, {"approximate_data_size", size.DataBytes}, {"global_sessions", len(m.tree.Sessions())},
-		{"open_file_descriptor_count", files}, {"max_file_descriptor_count", mostFiles},
-	} {
-		fmt.Fprintf(out, "zk_%s\t%v\n", v.name, v.value)
-	}
-}
-
 func (m *machine) cons(out *strings.Builder) {
 	for _, c := range m.list() {
 		s := &c.stats
