@@ -29,12 +29,13 @@ type Config struct {
 	MaxSessionTimeoutMs int64 // 0: twenty ticks
 	MaxClientCnxns      int   // connections from one address; 0: no limit
 	MaxBuffer           int   // bytes of a frame
+	ExpireNodesMs       int64 // how often container and TTL nodes are looked for that can be deleted
 
 	SnapCount       int // transactions between snapshots
 	PreallocateSize int64
 	ForceSync       bool // sync the log before the changes in it are answered
 	RetainSnapshots int  // snapshots that the purge keeps
-	PurgeHours      int // time between purges; 0: never
+	PurgeHours      int  // time between purges; 0: never
 
 	Words       map[string]bool // four-letter words that are answered, in addition to srvr; "*": all
 	TTLNodes    bool            // permits nodes with a time to live
@@ -58,7 +59,7 @@ const (
 
 // DefaultConfig returns the defaults. DataDir is missing.
 func DefaultConfig() *Config {
-	return &Config{FS: vfs.OS(), Port: 2181, TickTimeMs: 3000, MaxClientCnxns: 60, MaxBuffer: 0xfffff, SnapCount: 100_000, PreallocateSize: txnlog.DefaultPreallocate,
+	return &Config{FS: vfs.OS(), Port: 2181, TickTimeMs: 3000, MaxClientCnxns: 60, MaxBuffer: 0xfffff, ExpireNodesMs: 60_000, SnapCount: 100_000, PreallocateSize: txnlog.DefaultPreallocate,
 		ForceSync: true, RetainSnapshots: 3, Words: map[string]bool{}, Version: "3.9.0-monedula", Log: func(Level, string, ...any) {}}
 }
 
@@ -73,21 +74,22 @@ func (c *Config) logDir() string {
 
 // keys sets the fields of a configuration from the keys of zookeeper.properties.
 var keys = map[string]func(c *Config, value string) error{
-	"dataDir":                   func(c *Config, v string) error { c.DataDir = v; return nil },
-	"dataLogDir":                func(c *Config, v string) error { c.LogDir = v; return nil },
-	"clientPortAddress":         func(c *Config, v string) error { c.Host = v; return nil },
-	"clientPort":                func(c *Config, v string) error { return number(v, 0, 65535, &c.Port) },
-	"tickTime":                  func(c *Config, v string) error { return number64(v, 1, &c.TickTimeMs) },
-	"minSessionTimeout":         func(c *Config, v string) error { return number64(v, -1, &c.MinSessionTimeoutMs) },
-	"maxSessionTimeout":         func(c *Config, v string) error { return number64(v, -1, &c.MaxSessionTimeoutMs) },
-	"maxClientCnxns":            func(c *Config, v string) error { return number(v, 0, 1<<30, &c.MaxClientCnxns) },
-	"jute.maxbuffer":            func(c *Config, v string) error { return number(v, 1024, 1<<30, &c.MaxBuffer) },
-	"snapCount":                 func(c *Config, v string) error { return number(v, 2, 1<<30, &c.SnapCount) },
-	"autopurge.snapRetainCount": func(c *Config, v string) error { return number(v, 3, 1<<30, &c.RetainSnapshots) },
-	"autopurge.purgeInterval":   func(c *Config, v string) error { return number(v, 0, 1<<20, &c.PurgeHours) },
-	"forceSync":                 func(c *Config, v string) error { c.ForceSync = v != "no"; return nil },
-	"enforceQuota":              func(c *Config, v string) error { c.Quotas = v == "true"; return nil },
-	"extendedTypesEnabled":      func(c *Config, v string) error { c.TTLNodes = v == "true"; return nil },
+	"dataDir":                         func(c *Config, v string) error { c.DataDir = v; return nil },
+	"dataLogDir":                      func(c *Config, v string) error { c.LogDir = v; return nil },
+	"clientPortAddress":               func(c *Config, v string) error { c.Host = v; return nil },
+	"clientPort":                      func(c *Config, v string) error { return number(v, 0, 65535, &c.Port) },
+	"tickTime":                        func(c *Config, v string) error { return number64(v, 1, &c.TickTimeMs) },
+	"minSessionTimeout":               func(c *Config, v string) error { return number64(v, -1, &c.MinSessionTimeoutMs) },
+	"maxSessionTimeout":               func(c *Config, v string) error { return number64(v, -1, &c.MaxSessionTimeoutMs) },
+	"maxClientCnxns":                  func(c *Config, v string) error { return number(v, 0, 1<<30, &c.MaxClientCnxns) },
+	"jute.maxbuffer":                  func(c *Config, v string) error { return number(v, 1024, 1<<30, &c.MaxBuffer) },
+	"znode.container.checkIntervalMs": func(c *Config, v string) error { return number64(v, 1, &c.ExpireNodesMs) },
+	"snapCount":                       func(c *Config, v string) error { return number(v, 2, 1<<30, &c.SnapCount) },
+	"autopurge.snapRetainCount":       func(c *Config, v string) error { return number(v, 3, 1<<30, &c.RetainSnapshots) },
+	"autopurge.purgeInterval":         func(c *Config, v string) error { return number(v, 0, 1<<20, &c.PurgeHours) },
+	"forceSync":                       func(c *Config, v string) error { c.ForceSync = v != "no"; return nil },
+	"enforceQuota":                    func(c *Config, v string) error { c.Quotas = v == "true"; return nil },
+	"extendedTypesEnabled":            func(c *Config, v string) error { c.TTLNodes = v == "true"; return nil },
 	"DigestAuthenticationProvider.superDigest": func(c *Config, v string) error { c.SuperDigest = v; return nil },
 	"preAllocSize": func(c *Config, v string) error {
 		err := number64(v, 1, &c.PreallocateSize)

@@ -123,13 +123,16 @@ func (m *machine) end(c *client) {
 	}
 }
 
-// fire sends events to the sessions that watch.
-func (m *machine) fire(events []tree.Event) {
+// fire sends the events of the last change to the sessions that watch.
+func (m *machine) fire(events []tree.Event) { m.sendEvents(m.tree.Zxid(), events) }
+
+// sendEvents sends events with the zxid of their change, or -1.
+func (m *machine) sendEvents(zxid int64, events []tree.Event) {
 	const connected = 3
 	m.stats.countFired(events)
 	for _, e := range events {
 		if c := m.current[e.Session]; c != nil {
-			m.stats.eventBytes += int64(m.send(frame{to: c}, &jute.ReplyHeader{Xid: jute.EventXid, Zxid: -1}, &jute.WatcherEvent{Type: int32(e.Type), State: connected, Path: e.Path}))
+			m.stats.eventBytes += int64(m.send(frame{to: c}, &jute.ReplyHeader{Xid: jute.EventXid, Zxid: zxid}, &jute.WatcherEvent{Type: int32(e.Type), State: connected, Path: e.Path}))
 		}
 	}
 }

@@ -10,25 +10,25 @@ import (
 
 // stats are the counters of the server, which the machine owns. Times are in milliseconds.
 type stats struct {
-	received, sent           int64 // packets
-	receivedBytes            int64
-	responseBytes            int64
-	eventBytes               int64
-	connects                 int64 // requests to open or continue a session
-	dropped                  int64 // connections that ended
-	rejected                 int64 // connections beyond maxClientCnxns
-	oversized                int64 // frames beyond jute.maxbuffer
-	expired                  int64 // sessions
-	authFailed               int64
+	received, sent             int64 // packets
+	receivedBytes              int64
+	responseBytes              int64
+	eventBytes                 int64
+	connects                   int64 // requests to open or continue a session
+	dropped                    int64 // connections that ended
+	rejected                   int64 // connections beyond maxClientCnxns
+	oversized                  int64 // frames beyond jute.maxbuffer
+	expired                    int64 // sessions
+	authFailed                 int64
 	lastSize, minSize, maxSize int64 // bytes of a response
-	latency                  summary
-	reads, updates           distribution // latencies
-	syncs, batches           summary      // of the log; transactions in each
-	snapshots                summary      // times
-	failedSnapshots          int64
-	started, replayed        summary // time to read the files, transactions in them; one value each
-	created, deleted         summary // watchers of a fired event
-	changed, childrenChanged summary
+	latency                    summary
+	reads, updates             distribution // latencies
+	syncs, batches             summary      // of the log; transactions in each
+	snapshots                  summary      // times
+	failedSnapshots            int64
+	started, replayed          summary // time to read the files, transactions in them; one value each
+	created, deleted           summary // watchers of a fired event
+	changed, childrenChanged   summary
 }
 
 // summary is the distribution of a value without its percentiles.

@@ -158,7 +158,7 @@ func (m *machine) setWatches(c *client, op jute.Op, body []byte) error {
 		err = decode(body, &r)
 	}
 	if err == nil {
-		m.fire(m.tree.SetWatches(c.session, &r))
+		m.sendEvents(-1, m.tree.SetWatches(c.session, &r))
 	}
 	return err
 }

@@ -13,13 +13,9 @@ import (
 	"github.com/monedula/monedula/zkserver/txnlog"
 )
 
-const (
-	// expireNodesEvery is how often container and TTL nodes are looked for.
-	expireNodesEvery = time.Minute
-	// pendingMost is how many bytes of frames and transactions the owner collects while the committer
-	// waits for the disk.
-	pendingMost = 8 << 20
-)
+// pendingMost is how many bytes of frames and transactions the owner collects while the committer
+// waits for the disk.
+const pendingMost = 8 << 20
 
 // Server is a running server.
 type Server struct {
@@ -28,9 +24,9 @@ type Server struct {
 	listener net.Listener
 	machine  *machine // of the owner
 
-	events  chan event   // to the owner
-	commits chan *work   // from the owner to the committer
-	done    chan done    // to the owner, from the committer and the saver
+	events  chan event // to the owner
+	commits chan *work // from the owner to the committer
+	done    chan done  // to the owner, from the committer and the saver
 	saves   chan *tree.Snapshot
 	quit    chan struct{} // closed when the server is to end
 	ended   chan struct{} // closed when it has ended
@@ -62,8 +58,8 @@ type done struct {
 }
 
 const (
-	rejected eventKind = iota // without a client, because of maxClientCnxns
-	oversized                 // because of jute.maxbuffer
+	rejected  eventKind = iota // without a client, because of maxClientCnxns
+	oversized                  // because of jute.maxbuffer
 	accepted
 	connectSent
 	requestSent
@@ -239,7 +235,7 @@ func (s *Server) own() {
 	defer close(s.commits)
 	tick := time.NewTicker(time.Duration(s.config.TickTimeMs) * time.Millisecond)
 	defer tick.Stop()
-	expire := time.NewTicker(expireNodesEvery)
+	expire := time.NewTicker(time.Duration(s.config.ExpireNodesMs) * time.Millisecond)
 	defer expire.Stop()
 	m, began := s.machine, time.Now()
 	for {
