@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,9 +19,9 @@ import (
 )
 
 // configsOf returns the configs of a broker with the id 1, which logs to log.
-func configsOf(ctx context.Context, t *testing.T, z *testkit.Ensemble, log *test.Hook) *configs {
+func configsOf(ctx context.Context, t *testing.T, connect string, log *test.Hook) *configs {
 	t.Helper()
-	store, err := zkstore.Open(t.Context(), zkstore.Config{Connect: z.Address(), SessionTimeout: 3 * time.Second, Logger: kafkalog.Discard()})
+	store, err := zkstore.Open(t.Context(), zkstore.Config{Connect: connect, CreateChroot: true, SessionTimeout: 3 * time.Second, Logger: kafkalog.Discard()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +29,7 @@ func configsOf(ctx context.Context, t *testing.T, z *testkit.Ensemble, log *test
 	if err := store.CreateStartupPaths(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := settings.FromMap(map[string]string{"zookeeper.connect": z.Address()})
+	cfg, err := settings.FromMap(map[string]string{"zookeeper.connect": connect})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +72,7 @@ func follow(t *testing.T, c *configs) {
 // A change made during log recovery takes effect once the changes are followed, even if its
 // notification was purged in the meantime.
 func TestAChangeDuringALongRecoveryIsNotMissed(t *testing.T) {
-	c := configsOf(t.Context(), t, testkit.NewZooKeeper(t), &test.Hook{})
+	c := configsOf(t.Context(), t, testkit.ZooKeeper(t), &test.Hook{})
 	if err := c.readBrokers(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +91,7 @@ func TestAChangeDuringALongRecoveryIsNotMissed(t *testing.T) {
 // A broker without a session for longer than notifications are kept reads all configurations when
 // it notices that some notifications were purged.
 func TestChangesWhoseNotificationsWerePurgedAreRead(t *testing.T) {
-	c := configsOf(t.Context(), t, testkit.NewZooKeeper(t), &test.Hook{})
+	c := configsOf(t.Context(), t, testkit.ZooKeeper(t), &test.Hook{})
 	if _, err := c.TopicConfig("t"); err != nil {
 		t.Fatal(err)
 	}
@@ -119,8 +120,7 @@ func TestChangesWhoseNotificationsWerePurgedAreRead(t *testing.T) {
 
 // A change that cannot be read is not skipped but read again.
 func TestAChangeThatCannotBeReadIsReadAgain(t *testing.T) {
-	z := testkit.NewZooKeeper(t)
-	c := configsOf(t.Context(), t, z, &test.Hook{})
+	c := configsOf(t.Context(), t, testkit.ZooKeeper(t), &test.Hook{})
 	if err := c.process(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +151,7 @@ func TestAChangeThatCannotBeReadIsReadAgain(t *testing.T) {
 
 // A stored configuration that cannot be used does not prevent others from being applied.
 func TestAnUnusableConfigurationIsSkipped(t *testing.T) {
-	c := configsOf(t.Context(), t, testkit.NewZooKeeper(t), &test.Hook{})
+	c := configsOf(t.Context(), t, testkit.ZooKeeper(t), &test.Hook{})
 	set(t, c, zkstore.EntityBrokers, zkstore.DefaultEntity, map[string]string{"max.connections.per.ip": "0"})
 	set(t, c, zkstore.EntityBrokers, "1", map[string]string{"num.io.threads": "9"})
 	notifyOf(t, c, "t")
@@ -166,8 +166,9 @@ func TestAnUnusableConfigurationIsSkipped(t *testing.T) {
 // A stored configuration that cannot be decoded or used prevents neither a start nor a LeaderAndIsr
 // request: it is logged, and the defaults apply. A real broker does not start with most of these.
 func TestUnusableConfigurationsDoNotPreventAStart(t *testing.T) {
-	z := testkit.NewZooKeeper(t)
-	conn, _, err := zk.Connect([]string{z.Address()}, 3*time.Second, zk.WithLogInfo(false))
+	connect := testkit.ZooKeeper(t)
+	address, chroot, _ := strings.Cut(connect, "/")
+	conn, _, err := zk.Connect([]string{address}, 3*time.Second, zk.WithLogInfo(false))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,13 +181,13 @@ func TestUnusableConfigurationsDoNotPreventAStart(t *testing.T) {
 		`{"version":1,"config":{"retention.ms":"abc","max.connections.per.ip":"0"}}`: 2,
 	} {
 		logged := &test.Hook{}
-		c := configsOf(t.Context(), t, z, logged)
+		c := configsOf(t.Context(), t, connect, logged)
 		set(t, c, zkstore.EntityTopics, "good", map[string]string{"retention.ms": "12345"})
 		set(t, c, zkstore.EntityTopics, "bad", nil)
 		set(t, c, zkstore.EntityBrokers, "1", nil)
 		set(t, c, zkstore.EntityBrokers, zkstore.DefaultEntity, map[string]string{"num.io.threads": "7"})
 		for _, path := range []string{"/config/topics/bad", "/config/brokers/1"} {
-			if _, err := conn.Set(path, []byte(stored), -1); err != nil {
+			if _, err := conn.Set("/"+chroot+path, []byte(stored), -1); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -218,7 +219,7 @@ func TestUnusableConfigurationsDoNotPreventAStart(t *testing.T) {
 }
 
 func TestConfigurationsOfDeletedTopicsAreForgotten(t *testing.T) {
-	c := configsOf(t.Context(), t, testkit.NewZooKeeper(t), &test.Hook{})
+	c := configsOf(t.Context(), t, testkit.ZooKeeper(t), &test.Hook{})
 	for _, topic := range []string{"kept", "deleted"} {
 		if _, err := c.TopicConfig(topic); err != nil {
 			t.Fatal(err)
@@ -238,7 +239,7 @@ func TestANewPartitionWaitsForItsConfigurationWhileZooKeeperIsAway(t *testing.T)
 	logged := &test.Hook{}
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	c := configsOf(ctx, t, z, logged)
+	c := configsOf(ctx, t, z.Address(), logged)
 	set(t, c, zkstore.EntityTopics, "t", map[string]string{"retention.ms": "12345"})
 	c.attempt = 50 * time.Millisecond
 	type answer struct {
@@ -297,7 +298,7 @@ func TestAReadDoesNotReplaceAChangeAppliedMeanwhile(t *testing.T) {
 
 // Notifications that are old are purged at the start and then at most once per interval.
 func TestOldNotificationsArePurgedOncePerInterval(t *testing.T) {
-	c := configsOf(t.Context(), t, testkit.NewZooKeeper(t), &test.Hook{})
+	c := configsOf(t.Context(), t, testkit.ZooKeeper(t), &test.Hook{})
 	left := func(what string, want int) {
 		t.Helper()
 		if err := c.process(t.Context()); err != nil {

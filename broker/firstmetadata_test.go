@@ -30,7 +30,7 @@ func TestMetadataIsNotTakenForCompleteWhilePartitionsAreToBeAnnounced(t *testing
 		t.Cleanup(store.Close)
 		return store
 	}
-	connect := testkit.NewZooKeeper(t).Address()
+	connect := testkit.ZooKeeper(t)
 	tree := open(nil, connect)
 	must := func(err error) {
 		t.Helper()

@@ -2,8 +2,9 @@
 # Fetches the jars of a real Apache Kafka for interoperability tests and prints their directory.
 #   scripts/kafka-jars.sh [VERSION [MORE]]   default: 3.9.1; 1.1.1 has the consumer that uses ZooKeeper
 # MORE is streams (Kafka Streams) or connect (the file connectors and MirrorMaker 2): jars to use in
-# addition to those of the same version. Or it is flink (Apache Flink) or spring (Spring for Apache
-# Kafka), and VERSION its version: all jars of that system, with clients of its own, without a broker.
+# addition to those of the same version. Or it is flink (Apache Flink), spring (Spring for Apache
+# Kafka), zookeeper (Apache ZooKeeper) or curator (Apache Curator), and VERSION its version: all jars of
+# that system, with clients of its own, without a broker.
 # The jars are cached in $MONEDULA_CACHE (default: ~/.cache/monedula).
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
 set -euo pipefail
@@ -12,7 +13,9 @@ case ${2:-} in
   '' | streams | connect) what="Apache Kafka $version${2:+ ($2)}" ;;
   flink) what="Apache Flink $version" ;;
   spring) what="Spring for Apache Kafka $version" ;;
-  *) sed -n '2,7s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+  zookeeper) what="Apache ZooKeeper $version" ;;
+  curator) what="Apache Curator $version" ;;
+  *) sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac
 cache=${MONEDULA_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/monedula}
 jars=$cache/kafka-${2:+$2-}$version
@@ -33,7 +36,7 @@ if [ ! -e "$jars/.complete" ]; then
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT
     case ${2:-$version} in
-      streams | connect | flink | spring) pom=$2.xml ;;
+      streams | connect | flink | spring | zookeeper | curator) pom=$2.xml ;;
       1.*) pom=classic.xml ;;
       *) pom=pom.xml ;;
     esac

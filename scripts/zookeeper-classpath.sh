@@ -13,8 +13,9 @@ command -v "${JAVA_HOME:+$JAVA_HOME/bin/}java" >/dev/null || need "there is no '
 if [ -n "${ZOOKEEPER_HOME:-}" ]; then
   jars=("$ZOOKEEPER_HOME"/zookeeper-*.jar "$ZOOKEEPER_HOME"/lib/*.jar)
   path=
+  [ ! -d "$ZOOKEEPER_HOME/conf" ] || path=:$ZOOKEEPER_HOME/conf # logback.xml of 3.8 and newer
   for jar in "${jars[@]}"; do [ -e "$jar" ] && path=$path:$jar; done
-  [ -n "$path" ] || need "ZOOKEEPER_HOME=$ZOOKEEPER_HOME has no zookeeper jar, nor has its lib directory."
+  [[ $path = *.jar* ]] || need "ZOOKEEPER_HOME=$ZOOKEEPER_HOME has no zookeeper jar, nor has its lib directory."
   echo "${path#:}"
   exit 0
 fi

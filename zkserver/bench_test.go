@@ -18,7 +18,7 @@ func BenchmarkDurableWrites(b *testing.B) {
 		measureWrites(b, s.Address())
 	})
 	b.Run("apache", func(b *testing.B) {
-		real, err := testkit.StartZooKeeper(b.TempDir())
+		real, err := testkit.ZooKeeperRelease{}.Start(b.TempDir())
 		if err != nil {
 			b.Fatal(err)
 		}

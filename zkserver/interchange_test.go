@@ -74,6 +74,12 @@ func continueOn(t *testing.T, address string, before *rawClient) *rawClient {
 // those of Apache ZooKeeper, which is killed. Nodes with all their metadata, ACLs, and sessions are
 // the same.
 func TestApacheZooKeeperAndTheEmbeddedServerContinueWithEachOthersFiles(t *testing.T) {
+	for name, release := range testkit.ZooKeeperReleases(t) {
+		t.Run(name, func(t *testing.T) { continueEachOther(t, release) })
+	}
+}
+
+func continueEachOther(t *testing.T, release testkit.ZooKeeperRelease) {
 	dir := t.TempDir()
 	data := filepath.Join(dir, "data")
 	embedded := func() *Server {
@@ -86,7 +92,7 @@ func TestApacheZooKeeperAndTheEmbeddedServerContinueWithEachOthersFiles(t *testi
 	if err := s.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	real, err := testkit.StartZooKeeper(dir)
+	real, err := release.Start(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -267,7 +267,7 @@ func newBench(z sizes, work string) (*bench, error) {
 	if err == nil {
 		dir := filepath.Join(work, "zookeeper")
 		if err = os.MkdirAll(dir, 0o755); err == nil {
-			b.zookeeper, err = testkit.StartZooKeeper(dir)
+			b.zookeeper, err = testkit.ZooKeeperRelease{}.Start(dir)
 		}
 	}
 	if err != nil {

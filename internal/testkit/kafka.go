@@ -59,8 +59,8 @@ func (k *Kafka) With(t testing.TB, jars string) *Kafka {
 	return k.withClasses(dir + "/*")
 }
 
-// JavaSystem returns a system that uses Kafka with clients of its own, "flink" or "spring", for
-// Compile and Command. It has neither a broker nor tools. If its jars are not available, the test
+// JavaSystem returns a system with clients of its own, "flink", "spring" or "curator", for Compile and
+// Command. It has neither a broker nor tools. If its jars are not available, the test
 // fails with a message that says what to install.
 func JavaSystem(t testing.TB, name, version string) *Kafka {
 	t.Helper()

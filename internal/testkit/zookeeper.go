@@ -14,30 +14,65 @@ import (
 	"time"
 )
 
-// embeddedVariable is the environment variable that makes tests use the embedded server of ./monedula
-// in place of single servers of Apache ZooKeeper, if it is "embedded".
-const embeddedVariable = "MONEDULA_ZOOKEEPER"
+// kindVariable is the environment variable that chooses the server of tests which run on either: the
+// embedded one of ./monedula if it is "embedded", otherwise Apache ZooKeeper. Tests that name one of
+// the two in their code get that one.
+const kindVariable = "MONEDULA_ZOOKEEPER"
+
+func chosenEmbedded() bool { return os.Getenv(kindVariable) == "embedded" }
 
 // Ensemble is one running ZooKeeper server of a test.
 type Ensemble struct {
-	Port  int
-	dir   string
-	sync  bool // sync the transaction log to disk, which is ZooKeeper's default
-	node  *Node
-	lines string // further properties
-	proc  *Process
-	// embedded makes a single server the embedded one of ./monedula, in place of Apache ZooKeeper.
-	embedded bool
+	Port     int
+	dir      string
+	sync     bool // sync the transaction log to disk, which is ZooKeeper's default
+	node     *Node
+	lines    string // further properties
+	proc     *Process
+	embedded bool // the embedded server, not Apache ZooKeeper
+	release  ZooKeeperRelease
 }
 
-// StartZooKeeper starts a ZooKeeper server with its data in dir and waits until it serves. It syncs
-// its transaction log. Kill ends it.
-func StartZooKeeper(dir string) (*Ensemble, error) {
+// ZooKeeperRelease is a release of Apache ZooKeeper. The zero value is the one that is installed.
+type ZooKeeperRelease struct {
+	home string // ZOOKEEPER_HOME; "": as in the environment
+}
+
+// ZooKeeperReleases returns the releases of Apache ZooKeeper that the embedded server is compared
+// with, by name: the installed one and, if FullMatrices, the newest.
+func ZooKeeperReleases(t testing.TB) map[string]ZooKeeperRelease {
+	t.Helper()
+	releases := map[string]ZooKeeperRelease{"installed": {}}
+	if FullMatrices() {
+		const newest = "3.9.4"
+		jars, err := Script("scripts/kafka-jars.sh", newest, "zookeeper")
+		if err != nil {
+			t.Fatal(err)
+		}
+		home := t.TempDir()
+		if err := os.Symlink(jars, filepath.Join(home, "lib")); err != nil {
+			t.Fatal(err)
+		}
+		releases[newest] = ZooKeeperRelease{home}
+	}
+	return releases
+}
+
+// New starts a server of the release for the test alone, which is killed when the test ends. lines
+// are added to its properties.
+func (r ZooKeeperRelease) New(t testing.TB, lines ...string) *Ensemble {
+	t.Helper()
+	return newZooKeeper(t, &Ensemble{release: r}, lines)
+}
+
+// Start starts a server with its data in dir and waits until it serves. It syncs its transaction log.
+// Kill ends it.
+func (r ZooKeeperRelease) Start(dir string) (*Ensemble, error) {
 	port, err := UnusedPort()
 	if err != nil {
 		return nil, err
 	}
-	z := &Ensemble{Port: port, dir: dir, sync: true}
+	z := &Ensemble{Port: port, dir: dir, sync: true, release: r}
 	if err := z.start(); err != nil {
 		return nil, err
 	}
@@ -77,14 +112,15 @@ func (z *Ensemble) Resume() { z.proc.Signal(syscall.SIGCONT) }
 // Restart starts a killed server again with its data and waits until it serves.
 func (z *Ensemble) Restart() error { return z.start() }
 
-// NewZooKeeper starts a ZooKeeper server for the test alone, which is killed when the test ends.
-// lines are added to its properties.
+// NewZooKeeper starts a ZooKeeper server for the test alone, which is killed when the test ends:
+// Apache ZooKeeper, or the embedded server if the environment chooses it. lines are added to its
+// properties. Tests that need no server of their own use ZooKeeper.
 func NewZooKeeper(t testing.TB, lines ...string) *Ensemble {
 	t.Helper()
-	return newZooKeeper(t, &Ensemble{}, lines)
+	return newZooKeeper(t, &Ensemble{embedded: chosenEmbedded()}, lines)
 }
 
-// NewEmbeddedZooKeeper is like NewZooKeeper, with the embedded server of ./monedula.
+// NewEmbeddedZooKeeper is like NewZooKeeper, but always starts the embedded server of ./monedula.
 func NewEmbeddedZooKeeper(t testing.TB, lines ...string) *Ensemble {
 	t.Helper()
 	return newZooKeeper(t, &Ensemble{embedded: true}, lines)
@@ -108,7 +144,7 @@ var shared struct {
 }
 
 // ZooKeeper returns a connect string with an unused chroot of a server that the tests of a process
-// share. The chroot does not exist yet.
+// share, of the kind that NewZooKeeper starts. The chroot does not exist yet.
 func ZooKeeper(t testing.TB) string {
 	t.Helper()
 	shared.once.Do(func() {
@@ -117,7 +153,7 @@ func ZooKeeper(t testing.TB) string {
 			shared.err = err
 			return
 		}
-		shared.z = &Ensemble{Port: FreePort(t), dir: dir}
+		shared.z = &Ensemble{Port: FreePort(t), dir: dir, embedded: chosenEmbedded()}
 		shared.err = shared.z.start()
 	})
 	if shared.err != nil {
@@ -135,21 +171,24 @@ func (z *Ensemble) start() error {
 
 // launch starts the process and returns without waiting.
 func (z *Ensemble) launch() error {
-	text := fmt.Sprintf("tickTime=500\nminSessionTimeout=1000\nmaxSessionTimeout=60000\ndataDir=%s\nclientPort=%d\nclientPortAddress=%s\nadmin.enableServer=false\nmaxClientCnxns=0\n4lw.commands.whitelist=*\n",
-		z.DataDir(), z.Port, z.host()) + z.lines
-	if err := os.WriteFile(z.Properties(), []byte(text), 0o644); err != nil {
-		return err
-	}
-	args := []string{z.Properties()}
-	if z.embedded || os.Getenv(embeddedVariable) == "embedded" && !strings.Contains(z.lines, "server.") {
-		args = []string{"--embedded", z.Properties()}
-	}
-	cmd := exec.Command(filepath.Join(Root(), "bin/zookeeper-server-start.sh"), args...)
 	forceSync := "no"
 	if z.sync {
 		forceSync = "yes"
 	}
-	cmd.Env = append(os.Environ(), "KAFKA_HEAP_OPTS=-Xms64m -Xmx256m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Dzookeeper.forceSync="+forceSync)
+	text := fmt.Sprintf("tickTime=500\nminSessionTimeout=1000\nmaxSessionTimeout=60000\ndataDir=%s\nclientPort=%d\nclientPortAddress=%s\nadmin.enableServer=false\nmaxClientCnxns=0\n4lw.commands.whitelist=*\nforceSync=%s\n",
+		z.DataDir(), z.Port, z.host(), forceSync) + z.lines
+	if err := os.WriteFile(z.Properties(), []byte(text), 0o644); err != nil {
+		return err
+	}
+	args := []string{z.Properties()}
+	if z.embedded {
+		args = []string{"--embedded", z.Properties()}
+	}
+	cmd := exec.Command(filepath.Join(Root(), "bin/zookeeper-server-start.sh"), args...)
+	cmd.Env = append(os.Environ(), "KAFKA_HEAP_OPTS=-Xms64m -Xmx256m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+	if z.release.home != "" {
+		cmd.Env = append(cmd.Env, "ZOOKEEPER_HOME="+z.release.home)
+	}
 	proc, err := Start("ZooKeeper", z.node.Command(cmd))
 	if err != nil {
 		return err

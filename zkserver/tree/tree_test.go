@@ -21,11 +21,17 @@ func TestMain(m *testing.M) { testkit.Main(m) }
 // on an Apache ZooKeeper, and compares all results: codes, paths, data, stats with zxids and
 // versions, the results of multis, and the events.
 func TestTheTreeAnswersAsARealZooKeeperDoes(t *testing.T) {
+	for name, release := range testkit.ZooKeeperReleases(t) {
+		t.Run(name, func(t *testing.T) { compareWith(t, release) })
+	}
+}
+
+func compareWith(t *testing.T, release testkit.ZooKeeperRelease) {
 	histories, steps := 4, 300
 	if testkit.FullMatrices() {
 		histories, steps = 60, 1000
 	}
-	server := testkit.NewZooKeeper(t)
+	server := release.New(t)
 	h := &history{t: t, server: server, tree: New()}
 	defer h.closeAll()
 	for seed := range histories {
