@@ -9,7 +9,7 @@ import (
 	"github.com/monedula/monedula/zkserver/jute"
 )
 
-// limitAndFill sets quotas and changes nodes below them. It returns the code of each request, and the
+// limitAndFill sets quotas and changes nodes below them, in a session that it closes. It returns the code of each request, and the
 // statistics after it.
 func limitAndFill(c *rawClient) (seen []string) {
 	c.t.Helper()
@@ -68,6 +68,7 @@ func limitAndFill(c *rawClient) (seen []string) {
 	set("/zookeeper/quota/q/zookeeper_limits", "count=-1,bytes=-1=;byteHardLimit=10;countHardLimit=-1")
 	create("/q/full", "12345678901234567890")
 	create("/q/empty", "")
+	c.must(jute.OpCloseSession, nil, nil)
 	return seen
 }
 

@@ -303,9 +303,9 @@ func TestPropertiesAreRead(t *testing.T) {
 		return c, ParseConfig([]byte(text), c)
 	}
 	c, err := parse("dataDir=/d\nclientPort=2182\nclientPortAddress=127.0.0.1\ndataLogDir=/l\ntickTime=500\nmaxSessionTimeout=9000\nmaxClientCnxns=0\n" +
-		"4lw.commands.whitelist=stat, ruok\nautopurge.purgeInterval=2\nforceSync=no\nautopurge.snapRetainCount=5\nsnapCount=99\nextendedTypesEnabled=true\nzookeeper.preAllocSize=64\n")
+		"4lw.commands.whitelist=stat, ruok\nautopurge.purgeInterval=2\nforceSync=no\nznode.container.checkIntervalMs=7\nenforceQuota=true\nautopurge.snapRetainCount=5\nsnapCount=99\nextendedTypesEnabled=true\nzookeeper.preAllocSize=64\n")
 	if err != nil || c.DataDir != "/d" || c.LogDir != "/l" || c.address() != "127.0.0.1:2182" || c.TickTimeMs != 500 || c.MinSessionTimeoutMs != 1000 || c.MaxSessionTimeoutMs != 9000 ||
-		c.MaxClientCnxns != 0 || !c.Words["stat"] || !c.Words["ruok"] || c.PurgeHours != 2 || c.RetainSnapshots != 5 || c.SnapCount != 99 || !c.TTLNodes || c.PreallocateSize != 64<<10 || c.ForceSync || len(lines) != 0 {
+		c.MaxClientCnxns != 0 || !c.Words["stat"] || !c.Words["ruok"] || c.PurgeHours != 2 || c.RetainSnapshots != 5 || c.SnapCount != 99 || !c.TTLNodes || c.PreallocateSize != 64<<10 || c.ForceSync || !c.Quotas || c.ExpireNodesMs != 7 || len(lines) != 0 {
 		t.Errorf("%+v, %v, %q", c, err, lines)
 	}
 	if _, err := parse("dataDir=/d\nadmin.enableServer=false\nfoo=bar\n"); err != nil || len(lines) != 2 || !strings.Contains(lines[0], "admin.enableServer") || !strings.Contains(lines[1], "foo") {
