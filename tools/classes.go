@@ -61,10 +61,13 @@ var classes = map[string]cli.Tool{
 	"org.apache.kafka.tools.VerifiableProducer":                  verifiable.ProducerTool,
 }
 
-// OfClass returns the tool that replaces a Java class.
+// OfClass returns the tool that replaces a Java class. For the class of a program that Monedula does
+// not have, the tool prints what replaces the program.
 func OfClass(class string) (tool cli.Tool, found bool) {
-	tool, found = classes[class]
-	return tool, found
+	if tool, found = classes[class]; found {
+		return tool, true
+	}
+	return replacedClass(class)
 }
 
 // UnknownClass returns the text that a JVM prints for a class that it cannot find.

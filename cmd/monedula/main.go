@@ -46,6 +46,9 @@ func run(args []string) int {
 	}
 	tool, found := tools.All()[args[0]]
 	if !found {
+		tool, found = tools.Replaced(args[0])
+	}
+	if !found {
 		fmt.Fprintf(os.Stderr, "monedula: unknown program %q\n\n", args[0])
 		usage()
 		return 1

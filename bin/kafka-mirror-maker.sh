@@ -1,0 +1,3 @@
+#!/bin/sh
+# Prints what replaces this program of Apache Kafka.
+exec "$(dirname "$(readlink -f "$0")")/../monedula" kafka-mirror-maker "$@"
