@@ -48,6 +48,7 @@ var allowed = map[string][]string{
 	"coordinator":     {"replication", "storage"},
 	"group":           {"coordinator", "replication", "storage", "zkstore"},
 	"transaction":     {"coordinator", "replication"},
+	"lag":             {},
 	"broker/api":      {"admin", "controller", "network", "replication", "storage", "zkstore", "group", "transaction", "producerids"},
 	"broker":          {"*"},
 	"cmd/monedula":    {"broker", "tools", "tools/cli", "tools/checkconfig", "tools/server", "settings/check", "zkserver", "internal/gcpacer"},
