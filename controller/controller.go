@@ -22,6 +22,7 @@
 //	unseen_restarts.go      brokers that restarted while there was no controller
 //	api.go                  requests of other packages to the controller
 //	queue.go                events in order, and timers
+//	state.go                what the controller does at the moment, for metrics
 //	senders.go              one queue and one connection per broker
 package controller
 
@@ -29,6 +30,7 @@ import (
 	"context"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -85,6 +87,10 @@ type Config struct {
 	// controller only. nil if the broker has no such task.
 	TokenExpiry func(active bool)
 
+	// Observe, if not nil, is called after each event with the state in which it was processed, the
+	// time that it was queued, and the time that it took. It must return at once.
+	Observe func(s State, queued, took time.Duration)
+
 	Dial   peerlink.Dialer // connects to brokers; nil means plain TCP
 	Logger *logrus.Logger
 }
@@ -103,6 +109,9 @@ type Controller struct {
 	senders *senders
 	log     kafkalog.Prefixed
 
+	observe func(s State, queued, took time.Duration)
+	state   atomic.Int32 // a State
+
 	start, stop sync.Once
 	done        chan struct{} // closed when the event goroutine has ended
 }
@@ -117,7 +126,11 @@ func New(cfg Config, store Store) (*Controller, error) {
 	}
 	s.epoch = m.epoch.Load
 	log := kafkalog.WithPrefix(m.cfg.Logger, "kafka.controller.ControllerEventManager$ControllerEventThread", "[ControllerEventThread controllerId=%d] ", cfg.BrokerID)
-	return &Controller{Requests: Requests{q}, m: m, queue: q, senders: s, log: log, done: make(chan struct{})}, nil
+	c := &Controller{Requests: Requests{q}, m: m, queue: q, senders: s, log: log, observe: cfg.Observe, done: make(chan struct{})}
+	if c.observe == nil {
+		c.observe = func(State, time.Duration, time.Duration) {}
+	}
+	return c, nil
 }
 
 // Start watches /controller and takes part in the election.
@@ -132,6 +145,7 @@ func (c *Controller) Start() {
 // event goroutine and all senders have ended. Later requests are answered with an error.
 func (c *Controller) Stop() {
 	c.stop.Do(func() {
+		began := time.Now()
 		c.log.Infof("Shutting down")
 		c.start.Do(func() { close(c.done) }) // never started
 		c.queue.close()
@@ -140,6 +154,7 @@ func (c *Controller) Stop() {
 		c.m.controllerID.Store(metadata.NoBroker)
 		c.m.resign()
 		c.senders.wait()
+		c.observe(ShuttingDown, 0, time.Since(began))
 		c.log.Infof("Shutdown completed")
 	})
 }
@@ -148,13 +163,28 @@ func (c *Controller) run() {
 	defer close(c.done)
 	c.log.Infof("Starting")
 	for {
-		e, ok := c.queue.next()
+		e, waited, ok := c.queue.next()
 		if !ok {
 			c.log.Infof("Stopped")
 			return
 		}
-		c.step(e)
+		c.observed(e, waited)
 	}
+}
+
+// observed processes one event and reports how long that took. The statistics for a scrape are not
+// an event of Kafka's controller and do not count.
+func (c *Controller) observed(e Event, waited time.Duration) {
+	if _, scrape := e.(statsRequest); scrape {
+		c.step(e)
+		return
+	}
+	state := stateOf(e)
+	c.state.Store(int32(state))
+	began := time.Now()
+	c.step(e)
+	c.state.Store(int32(Idle))
+	c.observe(state, waited, time.Since(began))
 }
 
 // step processes one event. An event that panics is logged and answered, and the controller
@@ -182,6 +212,12 @@ func (c *Controller) Epoch() metadata.ControllerEpoch { return c.m.epoch.Load() 
 
 // QueueSize returns the number of events in the queue.
 func (c *Controller) QueueSize() int { return c.queue.size() }
+
+// UnsentRequests returns the number of requests in the queues of all brokers.
+func (c *Controller) UnsentRequests() int { return c.senders.size() }
+
+// State returns what the controller does at the moment.
+func (c *Controller) State() State { return State(c.state.Load()) }
 
 // BeforeNewSession implements zkstore.SessionListener.Before. It drops all queued events, answers
 // those that have a waiting caller, and returns once the controller processes the session loss. The

@@ -17,6 +17,7 @@ type queue struct {
 
 type queued struct {
 	event   Event
+	put     time.Time
 	started chan struct{} // closed when the event is taken; nil if no caller waits for that
 }
 
@@ -37,6 +38,7 @@ func (q *queue) add(item queued) bool {
 	if q.closed {
 		return false
 	}
+	item.put = time.Now()
 	q.events = append(q.events, item)
 	q.signalLocked()
 	return true
@@ -49,13 +51,14 @@ func (q *queue) signalLocked() {
 	}
 }
 
-// next waits for an event and takes it from the queue. It returns false once the queue is closed.
-func (q *queue) next() (Event, bool) {
+// next waits for an event and takes it from the queue. It also returns how long the event was
+// queued. It returns false once the queue is closed.
+func (q *queue) next() (e Event, waited time.Duration, ok bool) {
 	for {
 		q.mu.Lock()
 		if q.closed {
 			q.mu.Unlock()
-			return nil, false
+			return nil, 0, false
 		}
 		if len(q.events) > 0 {
 			item := q.events[0]
@@ -65,7 +68,7 @@ func (q *queue) next() (Event, bool) {
 			if item.started != nil {
 				close(item.started)
 			}
-			return item.event, true
+			return item.event, time.Since(item.put), true
 		}
 		q.events = nil // frees the array of the taken events
 		q.mu.Unlock()
@@ -76,7 +79,7 @@ func (q *queue) next() (Event, bool) {
 // clearAndPut drops all events, answers those with a waiting caller, and appends e. The channel is
 // closed when e is taken from the queue, or immediately if the queue is closed.
 func (q *queue) clearAndPut(e Event) (started <-chan struct{}) {
-	item := queued{event: e, started: make(chan struct{})}
+	item := queued{event: e, put: time.Now(), started: make(chan struct{})}
 	q.mu.Lock()
 	dropped := q.events
 	q.events = nil

@@ -113,6 +113,18 @@ func (s *senders) Send(id metadata.BrokerID, req kmsg.Request, answered func(kms
 // wait returns when the goroutines of all removed senders have ended.
 func (s *senders) wait() { s.ended.Wait() }
 
+// size returns the number of queued requests to all brokers.
+func (s *senders) size() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.byID {
+		p.mu.Lock()
+		n += len(p.messages)
+		p.mu.Unlock()
+	}
+	return n
+}
+
 type message struct {
 	req      kmsg.Request
 	answered func(kmsg.Response)

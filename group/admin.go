@@ -74,6 +74,7 @@ func (g *Group) describe() Description {
 // Overview is the content of ListGroups for a group.
 type Overview struct {
 	ID, ProtocolType, State, Type string
+	Members, Offsets              int // numbers of members and of committed offsets; not in ListGroups
 }
 
 // groupType is the type of all groups of this coordinator in ListGroups.
@@ -95,7 +96,8 @@ func (c *Coordinator) List(states, types []string) ([]Overview, protocol.ErrorCo
 	list := []Overview{}
 	for _, e := range groups {
 		shown := e.shown.Load()
-		o := Overview{ID: e.group.ID, ProtocolType: shown.protocolType, State: shown.state.String(), Type: groupType}
+		o := Overview{ID: e.group.ID, ProtocolType: shown.protocolType, State: shown.state.String(), Type: groupType,
+			Members: shown.members, Offsets: shown.offsets}
 		if inStates(o.State) && inTypes(o.Type) {
 			list = append(list, o)
 		}

@@ -85,6 +85,7 @@ type shownGroup struct {
 	state        State
 	protocolType string
 	offsets      int
+	members      int
 }
 
 func newEntry(partition int32, g *Group) *entry {
@@ -95,7 +96,7 @@ func newEntry(partition int32, g *Group) *entry {
 
 // show updates shown from the group. The caller must hold mu or be the only user of the entry.
 func (e *entry) show() {
-	now := shownGroup{e.group.state, e.group.protocolType, e.group.offsets.committed.size()}
+	now := shownGroup{e.group.state, e.group.protocolType, e.group.offsets.committed.size(), e.group.members.size}
 	if last := e.shown.Load(); last == nil || *last != now {
 		e.shown.Store(&now)
 	}

@@ -14,6 +14,7 @@ type Stats struct {
 	Rebalances int64 // generations with an assignment (group-completed-rebalance-count)
 
 	Offsets int // offsets currently kept (NumOffsets)
+	Members int // members of all groups, for each of which a session timeout runs
 
 	Loads            int // partitions of the offsets topic loaded in the last 30 to 60 seconds
 	LoadMax, LoadAvg time.Duration
@@ -25,7 +26,9 @@ func (c *Coordinator) Stats() Stats {
 	s.Loads, s.LoadMax, s.LoadAvg = c.rt.LoadTimes()
 	groups, _ := c.rt.All()
 	for _, e := range groups {
-		s.Offsets += e.shown.Load().offsets
+		shown := e.shown.Load()
+		s.Offsets += shown.offsets
+		s.Members += shown.members
 	}
 	return s
 }

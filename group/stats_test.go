@@ -28,7 +28,7 @@ func TestActionsAreCounted(t *testing.T) {
 		}
 		check("the start")
 		id := member(t, c, "g")
-		want.Rebalances = 1
+		want.Rebalances, want.Members = 1, 1
 		check("a rebalance")
 		c.Commit("g", CommitRequest{MemberID: id, Generation: 1, Commits: []Commit{commitOf("t", 0, 5), commitOf("u", 0, 6), commitOf("u", 1, 7)}})
 		want.Commits, want.Offsets = 3, 3
@@ -41,6 +41,7 @@ func TestActionsAreCounted(t *testing.T) {
 		if codes, code := c.Leave("g", []Leaving{{MemberID: id}}); code != protocol.None {
 			t.Fatal(codes, code.Name())
 		}
+		want.Members = 0
 		check("the member left")
 		time.Sleep(2 * time.Hour)
 		want.Expired, want.Offsets = 2, 0

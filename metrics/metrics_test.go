@@ -36,6 +36,8 @@ func TestNamesAreThoseOfARealBroker(t *testing.T) {
 			"kafka.log:type=Log,name=LogEndOffset,topic=*,partition=*| Value", gaugeKind, "kafka_log_log_logendoffset"},
 		{Name{Group: "kafka.server", Type: "KafkaServer", Name: "linux-disk-read-bytes"},
 			"kafka.server:type=KafkaServer,name=linux-disk-read-bytes | Value", gaugeKind, "kafka_server_kafkaserver_linux_disk_read_bytes"},
+		{Name{Group: "kafka.utils", Type: "Throttler", Name: "cleaner-io"},
+			"kafka.utils:type=Throttler,name=cleaner-io | Count", counterKind, "kafka_utils_throttler_cleaner_io_count"},
 		{Name{Group: "kafka.server", Type: "socket-server-metrics", Attribute: "connection-creation-total"},
 			"", counterKind, "kafka_server_socket_server_metrics_connection_creation_total"},
 	} {
@@ -250,5 +252,27 @@ func BenchmarkHistogramUpdate(b *testing.B) {
 	h := newHistogram(bytesIn, 1)
 	for i := range b.N {
 		h.Update(int64(i))
+	}
+}
+
+func TestARateCoversTheLastMinuteOrTwo(t *testing.T) {
+	var r Rate
+	start := time.Unix(1000, 0)
+	for _, c := range []struct {
+		seconds int
+		count   int64
+		want    float64
+	}{
+		{0, 500, 0}, // the count before the first call does not matter
+		{30, 560, 2},
+		{60, 620, 2},
+		{90, 620, 120.0 / 90},
+		{120, 680, 1}, // since second 60
+		{181, 3, 0},   // begins again
+		{191, 13, 1},
+	} {
+		if got := r.PerSecond(c.count, start.Add(time.Duration(c.seconds)*time.Second)); got != c.want {
+			t.Errorf("after %d s: %g, want %g", c.seconds, got, c.want)
+		}
 	}
 }

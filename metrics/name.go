@@ -67,7 +67,8 @@ func (f family) mbean() string {
 }
 
 // exposed returns the name that the common rules of the Prometheus JMX exporter give: the parts in
-// lower case, joined by underscores, and for counters "PerSec" replaced by "_total".
+// lower case, joined by underscores. For counters "PerSec" is replaced by "_total", and the count of
+// a meter with another name ends with "_count".
 func (f family) exposed(k kind) string {
 	var b strings.Builder
 	for _, part := range [...]string{f.group, f.typ, f.name, f.attribute} {
@@ -83,7 +84,11 @@ func (f family) exposed(k kind) string {
 		writeExposed(&b, part)
 	}
 	name := b.String()
-	if k == counterKind && !strings.HasSuffix(name, "_total") {
+	switch {
+	case k != counterKind || strings.HasSuffix(name, "_total"):
+	case strings.HasPrefix(f.group, "kafka.") && f.name != "" && !strings.HasSuffix(f.name, "PerSec"):
+		name += "_count"
+	default:
 		name += "_total"
 	}
 	return name

@@ -44,6 +44,27 @@ func residentBytes() (int64, bool) {
 	return field(text, 1, int64(os.Getpagesize()))
 }
 
+// DiskBytes returns how many bytes the process has read from and written to disks. ok is false if
+// the operating system does not report it.
+func DiskBytes() (read, written int64, ok bool) {
+	text, err := os.ReadFile("/proc/self/io")
+	if err != nil {
+		return 0, 0, false
+	}
+	for line := range bytes.Lines(text) {
+		key, value, _ := bytes.Cut(bytes.TrimSpace(line), []byte(": "))
+		n, err := strconv.ParseInt(string(value), 10, 64)
+		switch {
+		case err != nil:
+		case string(key) == "read_bytes":
+			read, ok = n, true
+		case string(key) == "write_bytes":
+			written = n
+		}
+	}
+	return read, written, ok
+}
+
 // clockTicks is the number of ticks per second in /proc, on every platform that Go supports.
 const clockTicks = 100
 

@@ -205,6 +205,9 @@ func (s *Server) closeIdle(now time.Time) {
 	s.each(func(c *conn) {
 		if c.lastActive.Load() < oldest && (c.idle() || c.writing.Load()) {
 			s.stats.closedIdle.Add(1)
+			if c.listener.ControlPlane {
+				s.stats.closedIdleControlPlane.Add(1)
+			}
 			s.selectorLog.Debugf("%sAbout to close the idle connection from %s due to being idle for %d millis",
 				s.prefix, c.peer.ID, now.Sub(time.Unix(0, c.lastActive.Load())).Milliseconds())
 			c.cut()

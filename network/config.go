@@ -82,18 +82,21 @@ type Timing struct {
 
 // Stats are the counters of a Server since it was created.
 type Stats struct {
-	Connections     int64 // open now
-	Accepted        int64
-	RefusedPerIP    int64 // closed at accept for max.connections.per.ip
-	ClosedIdle      int64
-	Evicted         int64 // least recently used connections closed to admit another broker
-	BadFrames       int64 // connections closed for a frame or header that cannot be parsed
-	Panics          int64 // handler panics
-	Requests        int64
-	BytesIn         int64
-	BytesOut        int64
-	SendfileRuns    int64 // file runs sent without copying
-	SendfileCalls   int64
-	CopiedFileBytes int64 // file bytes that were read and written because sendfile was not used
-	ShortFileRuns   int64 // connections closed because a file run ended early
+	Connections  int64 // open now
+	Accepted     int64
+	RefusedPerIP int64 // closed at accept for max.connections.per.ip
+	ClosedIdle   int64
+	// ClosedIdleControlPlane is the part of ClosedIdle on the control plane listener.
+	ClosedIdleControlPlane int64
+	Evicted                int64 // least recently used connections closed to admit another broker
+	BadFrames              int64 // connections closed for a frame or header that cannot be parsed
+	Panics                 int64 // handler panics
+	Requests               int64
+	Responses              int64
+	BytesIn                int64
+	BytesOut               int64
+	SendfileRuns           int64 // file runs sent without copying
+	SendfileCalls          int64
+	CopiedFileBytes        int64 // file bytes that were read and written because sendfile was not used
+	ShortFileRuns          int64 // connections closed because a file run ended early
 }

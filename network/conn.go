@@ -34,6 +34,7 @@ type conn struct {
 	inHand     atomic.Int32 // requests that were read and have not been finished
 	writing    atomic.Bool
 	mutedUntil atomic.Int64 // UnixNano; no request is served before this time
+	software   atomic.Pointer[Software]
 }
 
 // touch records that bytes were read or written.
@@ -125,6 +126,9 @@ func (c *conn) handle(frame []byte) bool {
 	started := time.Now()
 	a.Response = c.call(req, nil)
 	a.timing.Serve = time.Since(started)
+	if header.Key == protocol.ApiVersions {
+		c.noteSoftware()
+	}
 	req.Body = nil
 	c.in.release()
 	if a.Deferred != nil || c.answers.pending() {
@@ -232,6 +236,7 @@ func (c *conn) write(a *answer) bool {
 	a.timing.Sent = sent
 	c.server.stats.bytesOut.Add(sent)
 	if err == nil {
+		c.server.stats.responses.Add(1)
 		return true
 	}
 	if errors.Is(err, errShortFile) {

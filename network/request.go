@@ -39,15 +39,28 @@ type Request struct {
 	Size     int // size of the frame in bytes
 	Peer     *Peer
 	Received time.Time
-	// Label and Waited are for Config.Observe; a handler may set them. Label is a more specific
-	// name than that of the key, such as FetchFollower. Waited is the part of the serving time in
-	// which the request waited for other brokers or for records to arrive.
-	Label  string
-	Waited time.Duration
+	// Label, Waited and Conversion are for Config.Observe; a handler may set them. Label is a more
+	// specific name than that of the key, such as FetchFollower. Waited is the part of the serving
+	// time in which the request waited for other brokers or for records to arrive.
+	Label      string
+	Waited     time.Duration
+	Conversion Conversion
 	// Done is closed when the server stops or the connection is known to be lost. Handlers that
 	// wait must watch it. A peer that goes away silently while a request waits is noticed only when
 	// the response is written, as in Kafka.
 	Done <-chan struct{}
+}
+
+// Conversion is what a request spent on converting records between formats or codecs.
+type Conversion struct {
+	Time  time.Duration
+	Bytes int64 // of the memory for the result
+}
+
+// Add adds a conversion that took a time and whose result has a number of bytes.
+func (c *Conversion) Add(took time.Duration, bytes int) {
+	c.Time += took
+	c.Bytes += int64(bytes)
 }
 
 // Response describes what to write. A Response without Runs, Deferred, Close and Err must set

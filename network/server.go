@@ -53,6 +53,7 @@ type Server struct {
 type counters struct {
 	accepted, refusedPerIP, closedIdle, evicted, badFrames, panics, requests       atomic.Int64
 	bytesIn, bytesOut, sendfileRuns, sendfileCalls, copiedFileBytes, shortFileRuns atomic.Int64
+	closedIdleControlPlane, responses                                              atomic.Int64
 }
 
 // boundListener is a Listener with its socket.
@@ -335,7 +336,7 @@ func (s *Server) openConnections() int {
 func (s *Server) Stats() Stats {
 	n := &s.stats
 	return Stats{Connections: int64(s.openConnections()), Accepted: n.accepted.Load(), RefusedPerIP: n.refusedPerIP.Load(),
-		ClosedIdle: n.closedIdle.Load(), Evicted: n.evicted.Load(), BadFrames: n.badFrames.Load(),
+		ClosedIdle: n.closedIdle.Load(), ClosedIdleControlPlane: n.closedIdleControlPlane.Load(), Responses: n.responses.Load(), Evicted: n.evicted.Load(), BadFrames: n.badFrames.Load(),
 		Panics: n.panics.Load(), Requests: n.requests.Load(), BytesIn: n.bytesIn.Load(), BytesOut: n.bytesOut.Load(),
 		SendfileRuns: n.sendfileRuns.Load(), SendfileCalls: n.sendfileCalls.Load(),
 		CopiedFileBytes: n.copiedFileBytes.Load(), ShortFileRuns: n.shortFileRuns.Load()}

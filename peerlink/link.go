@@ -36,6 +36,7 @@ type Config struct {
 	// Observe is called after each request with its error, or nil. A request that the caller or Close
 	// ended is left out. nil: not called.
 	Observe func(address string, err error)
+	Traffic *Traffic // counts what the link does; nil: it is not counted
 }
 
 const (
@@ -210,12 +211,14 @@ func (l *Link) dial(ctx context.Context) error {
 		return fmt.Errorf("connect: %w", err)
 	}
 	l.conn, l.versions = conn, nil
+	l.cfg.Traffic.opened()
 	return nil
 }
 
 func (l *Link) drop() {
 	if l.conn != nil {
 		_ = l.conn.Close()
+		l.cfg.Traffic.dropped()
 	}
 	l.conn, l.versions = nil, nil
 }
@@ -234,6 +237,7 @@ func (l *Link) exchange(ctx context.Context, req kmsg.Request) (kmsg.Response, e
 	if _, err := conn.Write(frame); err != nil {
 		return nil, l.timeoutError("send", err)
 	}
+	l.cfg.Traffic.sent(len(frame))
 	if p, ok := req.(*kmsg.ProduceRequest); ok && p.Acks == 0 {
 		return emptyAnswer(req), nil
 	}
@@ -241,6 +245,7 @@ func (l *Link) exchange(ctx context.Context, req kmsg.Request) (kmsg.Response, e
 	if err != nil {
 		return nil, l.timeoutError("receive", err)
 	}
+	l.cfg.Traffic.received(len(body))
 	l.keep(body)
 	return decodeResponse(body, req, l.correlation)
 }

@@ -113,8 +113,8 @@ func (c Check) checkBatch(b Batch) error {
 			c.TopicPartition, len(b), c.MaxBatchSize)
 	}
 	if b.CRC() != b.computeCRC() {
-		return protocol.Errorf(protocol.CorruptMessage,
-			"Record is corrupt (stored crc = %d) in topic partition %s.", b.CRC(), c.TopicPartition)
+		return because(WrongChecksum, protocol.Errorf(protocol.CorruptMessage,
+			"Record is corrupt (stored crc = %d) in topic partition %s.", b.CRC(), c.TopicPartition))
 	}
 	if b.Codec() > lastCodec {
 		return unknownCodec(b.Codec())

@@ -236,7 +236,7 @@ func (it *iterator) skipLegacy(offset Offset, size int) (bool, error) {
 }
 
 func innerCorrupt(stored, computed uint32) error {
-	return protocol.Errorf(protocol.CorruptMessage, "Record is corrupt (stored crc = %d, computed crc = %d)", stored, computed)
+	return because(WrongChecksum, protocol.Errorf(protocol.CorruptMessage, "Record is corrupt (stored crc = %d, computed crc = %d)", stored, computed))
 }
 
 func legacyKeySizeAt(magic int8) int {

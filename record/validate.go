@@ -3,6 +3,7 @@ package record
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
@@ -40,6 +41,7 @@ type Validated struct {
 	LogAppendTime        int64  // NoTimestamp for CreateTime
 	Records              int    // records in the set
 	Converted            int    // number of rebuilt records, which Kafka's metrics count as conversions
+	ConversionTime       time.Duration
 }
 
 // RecordError describes one refused record by its index in the batch.
@@ -58,6 +60,7 @@ type InvalidRecords struct {
 	Code    protocol.ErrorCode
 	Message string
 	Errors  []RecordError // at most the first 10,000
+	flaws   Flaws
 }
 
 func (e *InvalidRecords) Error() string { return e.Message }
@@ -100,17 +103,25 @@ func ValidateAndAssign(set []byte, checked Checked, t Target) (Validated, error)
 	case each:
 		return v.result(v.set), nil
 	case uncompressed:
-		return v.rebuild()
+		return v.timedRebuild()
 	case v.keepsPayload() && v.consecutive:
 		v.assign(v.first, v.maxTimestamp)
 		return v.result(v.set), nil
 	case v.keepsPayload() && v.Magic >= 2:
 		// Kafka cannot rebuild a batch that it planned to keep.
-		return Validated{}, protocol.Errorf(protocol.UnknownServerError,
-			"The offsets of the records in the batch do not count up from 0 in topic partition %s", v.TopicPartition)
+		return Validated{}, because(WrongOffset, protocol.Errorf(protocol.UnknownServerError,
+			"The offsets of the records in the batch do not count up from 0 in topic partition %s", v.TopicPartition))
 	default:
-		return v.rebuild()
+		return v.timedRebuild()
 	}
+}
+
+// timedRebuild is like rebuild and measures how long it takes.
+func (v *validator) timedRebuild() (Validated, error) {
+	began := time.Now()
+	r, err := v.rebuild()
+	r.ConversionTime = time.Since(began)
+	return r, err
 }
 
 // validator is the state of one call of ValidateAndAssign.
@@ -201,8 +212,8 @@ func (v *validator) result(set []byte) Validated {
 // checkBatch checks the header of a batch.
 func (v *validator) checkBatch(b Batch) error {
 	if v.first.Magic() != b.Magic() {
-		return invalidRecord("Batch magic %d is not the same as the first batch's magic byte %d in topic partition %s",
-			b.Magic(), v.first.Magic(), v.TopicPartition)
+		return because(WrongMagic, invalidRecord("Batch magic %d is not the same as the first batch's magic byte %d in topic partition %s",
+			b.Magic(), v.first.Magic(), v.TopicPartition))
 	}
 	if v.Origin == FromClient {
 		if err := v.checkClientBatch(b); err != nil {
@@ -224,24 +235,24 @@ func (v *validator) checkClientBatch(b Batch) error {
 	if b.Magic() >= 2 {
 		fromOffsets := int64(b.LastOffset() - b.BaseOffset() + 1)
 		if fromOffsets <= 0 {
-			return invalidRecord("Batch has an invalid offset range: [%d, %d] in topic partition %s",
-				b.BaseOffset(), b.LastOffset(), v.TopicPartition)
+			return because(WrongOffset, invalidRecord("Batch has an invalid offset range: [%d, %d] in topic partition %s",
+				b.BaseOffset(), b.LastOffset(), v.TopicPartition))
 		}
 		count := int64(b.Count())
 		if count <= 0 {
-			return invalidRecord("Invalid reported count for record batch: %d in topic partition %s", count, v.TopicPartition)
+			return because(WrongOffset, invalidRecord("Invalid reported count for record batch: %d in topic partition %s", count, v.TopicPartition))
 		}
 		if fromOffsets != count {
-			return invalidRecord("Inconsistent batch offset range [%d, %d] and count of records %d in topic partition %s",
-				b.BaseOffset(), b.LastOffset(), count, v.TopicPartition)
+			return because(WrongOffset, invalidRecord("Inconsistent batch offset range [%d, %d] and count of records %d in topic partition %s",
+				b.BaseOffset(), b.LastOffset(), count, v.TopicPartition))
 		}
 	}
 	if b.IsControl() {
-		return invalidRecord("Clients are not allowed to write control records in topic partition %s", v.TopicPartition)
+		return because(WrongOffset, invalidRecord("Clients are not allowed to write control records in topic partition %s", v.TopicPartition))
 	}
 	if b.HasProducerID() && b.BaseSequence() < 0 {
-		return invalidRecord("Invalid sequence number %d in record batch with producerId %d in topic partition %s",
-			b.BaseSequence(), b.ProducerID(), v.TopicPartition)
+		return because(WrongOffset, invalidRecord("Invalid sequence number %d in record batch with producerId %d in topic partition %s",
+			b.BaseSequence(), b.ProducerID(), v.TopicPartition))
 	}
 	return nil
 }
@@ -267,6 +278,7 @@ func (v *validator) checkRecords(b Batch) error {
 		case it.magic < 2 && it.legacy.magic != it.magic:
 			v.refuseMagic(&refused, index, it)
 		case v.Compacted && it.keySize < 0:
+			refused.flaws[MissingKey]++
 			refused.add(index, protocol.InvalidRecord,
 				"Compacted topic cannot accept message without key in topic partition "+v.TopicPartition)
 		case createTime && ts != NoTimestamp:
@@ -291,6 +303,7 @@ func (v *validator) checkRecords(b Batch) error {
 }
 
 func (v *validator) refuseMagic(r *refusals, index int32, it *iterator) {
+	r.flaws[WrongMagic]++
 	r.add(index, protocol.InvalidRecord, fmt.Sprintf("Record %s's magic does not match outer magic %d in topic partition %s",
 		it.describe(), it.magic, v.TopicPartition))
 }
@@ -317,6 +330,7 @@ type refusals struct {
 	errors    []RecordError
 	total     int
 	timestamp bool // at least one was refused for its timestamp
+	flaws     Flaws
 }
 
 // full reports whether the list of errors is full. If so, it counts the refusal, whose message is
@@ -345,7 +359,7 @@ func (r *refusals) err() error {
 		return nil
 	}
 	if r.timestamp {
-		return &InvalidRecords{Code: protocol.InvalidTimestamp, Errors: r.errors,
+		return &InvalidRecords{Code: protocol.InvalidTimestamp, Errors: r.errors, flaws: r.flaws,
 			Message: "One or more records have been rejected due to invalid timestamp"}
 	}
 	var shown strings.Builder
@@ -355,7 +369,7 @@ func (r *refusals) err() error {
 		}
 		fmt.Fprintf(&shown, "RecordError(batchIndex=%d, message='%s')", e.Index, e.Message)
 	}
-	return &InvalidRecords{Code: protocol.InvalidRecord, Errors: r.errors,
+	return &InvalidRecords{Code: protocol.InvalidRecord, Errors: r.errors, flaws: r.flaws,
 		Message: fmt.Sprintf("One or more records have been rejected due to %d record errors in total, "+
 			"and only showing the first three errors at most: [%s]", r.total, shown.String())}
 }

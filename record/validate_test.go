@@ -441,7 +441,7 @@ func TestRefusedRecordsAreListed(t *testing.T) {
 		target := plainTarget()
 		target.Compacted = true
 		_, err := validateAndAssign(keyless(batchOf(2, codec)), target)
-		want := &InvalidRecords{Code: protocol.InvalidRecord, Errors: []RecordError{{1, missing}, {3, missing}},
+		want := &InvalidRecords{Code: protocol.InvalidRecord, Errors: []RecordError{{1, missing}, {3, missing}}, flaws: Flaws{MissingKey: 2},
 			Message: "One or more records have been rejected due to 2 record errors in total, and only showing the first three errors at most: " +
 				"[RecordError(batchIndex=1, message='" + missing + "'), RecordError(batchIndex=3, message='" + missing + "')]"}
 		if !reflect.DeepEqual(err, error(want)) {

@@ -1,6 +1,8 @@
 package replication
 
 import (
+	"time"
+
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 )
@@ -77,11 +79,13 @@ func (f *Fetch) convert(want *PartitionFetch, magic int8) protocol.ErrorCode {
 	if _, err := want.Data.File.ReadAt(set, want.Data.Position); err != nil {
 		return protocol.KafkaStorageError
 	}
+	began := time.Now()
 	converted, err := record.DownConvertSized(wholeBatches(set), magic, want.FetchOffset, n)
 	if err != nil {
 		return protocol.CodeOf(err)
 	}
 	want.Converted = converted
+	f.Conversion.Add(time.Since(began), len(converted))
 	return protocol.None
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/monedula/monedula/metadata"
+	"github.com/monedula/monedula/network"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/storage"
@@ -119,6 +120,8 @@ type Fetch struct {
 	Partitions []PartitionFetch
 	// Waited is how long Read waited for more data.
 	Waited time.Duration
+	// Conversion is what Finish spent on converting records to an older format.
+	Conversion network.Conversion
 
 	m         *Manager
 	use       sessionUse
@@ -179,6 +182,13 @@ func (f *Fetch) byID() bool { return f.Version >= 13 }
 
 // FromFollower reports whether another broker sent the fetch.
 func (f *Fetch) FromFollower() bool { return f.ReplicaID >= 0 }
+
+func (f *Fetch) parkedKind() parkedKind {
+	if f.FromFollower() {
+		return parkedFollower
+	}
+	return parkedConsumer
+}
 
 // leaderOnly reports whether the fetch may only read from the leader, as followers and old
 // consumers must.
@@ -245,7 +255,7 @@ func (f *Fetch) Read() {
 	}
 	began := time.Now()
 	w := f.park()
-	w.await(f.MaxWait, f.Done, f.ready)
+	f.m.meters.waits.await(f.parkedKind(), w, f.MaxWait, f.Done, f.ready)
 	f.m.waiters.put(w)
 	f.Waited = time.Since(began)
 	f.readAgain()

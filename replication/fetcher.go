@@ -53,6 +53,7 @@ type fetcher struct {
 	cancel context.CancelFunc
 	done   chan struct{}
 	wakeup chan struct{} // one slot; filled when a partition is added
+	counts fetcherCounts
 
 	// Used only by the goroutine that runs the fetcher.
 	link    *peerlink.Link
@@ -272,6 +273,11 @@ func (f *fetcher) logFailure(sessionID, epoch int32, err error) {
 		f.name, opts.BrokerID, opts.FetchWait.Milliseconds(), opts.FetchMinBytes, opts.FetchResponseBytes, sessionID, epoch, err)
 }
 
+// clientID returns the name of the fetcher in Kafka's metrics.
+func (f *fetcher) clientID() string {
+	return fmt.Sprintf("ReplicaFetcherThread-%d-%d", f.key.id, f.key.leader)
+}
+
 // delay keeps partitions from being requested for the back-off time.
 func (f *fetcher) delay(ids []TopicPartition) {
 	until := f.m.now().Add(f.m.opts.FetchBackoff)
@@ -311,6 +317,7 @@ func (f *fetcher) leader() (*peerlink.Link, error) {
 	}
 	if f.link == nil {
 		f.address = address
+		f.counts.address.Store(&address)
 		f.link = peerlink.New(peerlink.Config{Address: address, Dial: f.m.cfg.Dial,
 			ClientID:       fmt.Sprintf("broker-%d-fetcher-%d", f.m.opts.BrokerID, f.key.id),
 			RequestTimeout: f.m.opts.FetchTimeout, ReuseBuffer: true})

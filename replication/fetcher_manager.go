@@ -1,7 +1,6 @@
 package replication
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -160,6 +159,13 @@ func (fm *fetcherManager) failedCount() int {
 	return len(fm.failed)
 }
 
+// list returns the fetchers in no particular order.
+func (fm *fetcherManager) list() []*fetcher {
+	fm.mu.Lock()
+	defer fm.mu.Unlock()
+	return slices.Collect(maps.Values(fm.fetchers))
+}
+
 // FollowerLag is the number of messages by which a partition followed here lags behind its leader;
 // -1 while unknown.
 type FollowerLag struct {
@@ -170,13 +176,9 @@ type FollowerLag struct {
 
 // FollowerLags returns the lags of all partitions that follow another broker.
 func (m *Manager) FollowerLags() []FollowerLag {
-	fm := m.fetchers
-	fm.mu.Lock()
-	fetchers := slices.Collect(maps.Values(fm.fetchers))
-	fm.mu.Unlock()
 	var lags []FollowerLag
-	for _, f := range fetchers {
-		client := fmt.Sprintf("ReplicaFetcherThread-%d-%d", f.key.id, f.key.leader)
+	for _, f := range m.fetchers.list() {
+		client := f.clientID()
 		f.mu.Lock()
 		for id, p := range f.partitions {
 			lags = append(lags, FollowerLag{Partition: id, ClientID: client, Lag: p.lag})

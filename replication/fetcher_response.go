@@ -14,6 +14,7 @@ import (
 // fetched handles the response to a Fetch.
 func (f *fetcher) fetched(req *kmsg.FetchRequest, resp *kmsg.FetchResponse) {
 	code := protocol.ErrorCode(resp.ErrorCode)
+	f.counts.requests.Add(1)
 	if req.Version >= 7 {
 		f.session.answered(resp.SessionID, code)
 	}
@@ -114,6 +115,7 @@ func (f *fetcher) apply(id TopicPartition, ask PartitionAsk, answer *kmsg.FetchR
 		round.delayed = append(round.delayed, id)
 		failure = nil
 	case errors.Is(failure, protocol.CorruptMessage) || errors.Is(failure, protocol.InvalidRecord):
+		f.m.meters.rejections.count(failure)
 		f.m.fetchLog.Errorf("%s Found invalid messages during fetch for partition %s offset %d: %v", f.name, id, p.offset, failure)
 		round.delayed = append(round.delayed, id)
 		failure = nil
@@ -181,8 +183,10 @@ func (f *fetcher) applyDataLocked(p *following, answer *kmsg.FetchResponseTopicP
 		p.unlink()
 		f.lastLocked(p)
 	}
-	if bytes := len(answer.RecordBatches); bytes > 0 && p.partition.followerQuotaHolds() {
-		f.m.quotas.follower.record(int64(bytes), f.m.now())
+	bytes := int64(len(answer.RecordBatches))
+	f.counts.bytes.Add(bytes)
+	if bytes > 0 && p.partition.followerQuotaHolds() {
+		f.m.quotas.follower.record(bytes, f.m.now())
 	}
 	p.lag = int64(max(0, record.Offset(answer.HighWatermark)-p.offset))
 	return done.events, nil

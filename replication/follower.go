@@ -94,6 +94,9 @@ func (p *Partition) appendFetched(set []byte, fetchOffset record.Offset, epoch m
 			f.nextOffset, f.lastEpoch = info.LastOffset+1, info.LeaderEpoch
 			f.events |= logEndMoved
 			p.traffic.replicationBytesIn.Add(int64(info.Bytes))
+			if p.adding.has(p.m.opts.BrokerID) {
+				p.traffic.reassignmentBytesIn.Add(int64(info.Bytes))
+			}
 		}
 	}
 	if _, moved := p.log.SetHighWatermark(leaderHigh); moved {

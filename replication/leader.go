@@ -100,7 +100,7 @@ func (p *Partition) underMinISRNote(log *storage.Log) string {
 func (p *Partition) assignLocked(r *role) {
 	p.controllerEpoch = r.controllerEpoch
 	p.partitionEpoch = r.partitionEpoch
-	p.replicas, p.reassigning = r.replicas, len(r.adding)+len(r.removing) > 0
+	p.replicas, p.reassigning, p.adding = r.replicas, len(r.adding)+len(r.removing) > 0, membersOf(r.adding)
 	p.replicationFactor = r.replicationFactor()
 }
 
@@ -511,7 +511,7 @@ func (p *Partition) AwaitReplicated(w Written, timeout time.Duration, done <-cha
 	waiter := p.m.waiters.get(1)
 	defer p.m.waiters.put(waiter)
 	waiter.watch(&p.waits, highWatermarkMoved|stateChanged)
-	if waiter.await(timeout, done, settled) != satisfied {
+	if p.m.meters.waits.await(parkedProduce, waiter, timeout, done, settled) != satisfied {
 		return protocol.RequestTimedOut
 	}
 	return verdict

@@ -95,7 +95,7 @@ func (m *Manager) DeleteRecords(partitions []PartitionDelete, timeout time.Durat
 			w.watch(&d.partition.waits, lowWatermarkMoved|stateChanged)
 		}
 	}
-	if w.await(timeout, done, settled) == satisfied {
+	if m.meters.waits.await(parkedDelete, w, timeout, done, settled) == satisfied {
 		return
 	}
 	for i := range partitions {

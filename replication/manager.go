@@ -55,6 +55,8 @@ type Manager struct {
 	notHosted traffic // requests for partitions not hosted here
 	isrCounts isrCounts
 
+	meters Meters
+
 	// checkpointing is set by the first LeaderAndIsr. Before that, the checkpoints on disk contain
 	// more partitions than the manager hosts.
 	checkpointing atomic.Bool

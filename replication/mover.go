@@ -6,6 +6,7 @@ import (
 
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -34,6 +35,9 @@ type mover struct {
 	closed  bool
 	moves   map[TopicPartition]*move
 	workers map[int32]chan struct{} // by running worker, the one-slot channel that wakes it
+	failed  int64                   // number of moves that ended with an error
+
+	steps atomic.Int64 // number of pieces copied
 }
 
 func newMover(m *Manager) *mover {
@@ -153,7 +157,9 @@ func (w *moveWorker) step() (wakeup <-chan struct{}, left bool) {
 	}
 	w.last = mv
 	outcome, err := mv.step(&w.buf)
+	mr.steps.Add(1)
 	if err != nil {
+		mr.countFailure(outcome)
 		mr.log.Errorf("[ReplicaAlterLogDirsThread-%d]: Error while moving partition %s: %v", w.id, mv.id, err)
 	}
 	switch outcome {
@@ -163,6 +169,16 @@ func (w *moveWorker) step() (wakeup <-chan struct{}, left bool) {
 		mr.forget(mv, outcome == moveDone)
 	}
 	return nil, true
+}
+
+// countFailure counts a move that a failed step ended.
+func (mr *mover) countFailure(outcome moveOutcome) {
+	if outcome != moveStopped {
+		return
+	}
+	mr.mu.Lock()
+	defer mr.mu.Unlock()
+	mr.failed++
 }
 
 func (mv *move) delay(until time.Time) {

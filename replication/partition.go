@@ -38,7 +38,8 @@ type Partition struct {
 	partitionEpoch metadata.PartitionEpoch // -1 likewise; never decreases
 	// controllerEpoch is the epoch of the controller that chose this leader.
 	controllerEpoch metadata.ControllerEpoch
-	reassigning     bool // replicas are being added or removed
+	reassigning     bool    // replicas are being added or removed
+	adding          members // by a reassignment
 	// replicationFactor does not count the replicas that a reassignment adds.
 	replicationFactor int
 	// term identifies this broker's current or last leadership of the partition. A wait for

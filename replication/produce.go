@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/monedula/monedula/metadata"
+	"github.com/monedula/monedula/network"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/storage"
@@ -45,6 +46,8 @@ type Produce struct {
 	InternalAllowed bool
 	Done            <-chan struct{} // closed when the response is no longer needed
 	Partitions      []PartitionProduce
+	// Conversion is what Append spent on rebuilding records in another format or codec.
+	Conversion network.Conversion
 
 	m     *Manager
 	added []appended // by partition, to wake waiters after all are written
@@ -175,6 +178,10 @@ func (p *Produce) appendOne(part *PartitionProduce, now time.Time) appended {
 		p.m.appendFailed(partition, part, err)
 		return appended{}
 	}
+	if a.Converted > 0 {
+		partition.traffic.produceConversions.Add(int64(a.Converted))
+		p.Conversion.Add(a.ConversionTime, a.Bytes)
+	}
 	part.partition = partition
 	part.BaseOffset, part.LogAppendTime, part.LogStart = a.FirstOffset, a.LogAppendTime, a.LogStartOffset
 	if p.Acks == -1 {
@@ -187,6 +194,7 @@ func (p *Produce) appendOne(part *PartitionProduce, now time.Time) appended {
 // errors on which clients look for the leader or send smaller batches.
 func (m *Manager) appendFailed(p *Partition, part *PartitionProduce, err error) {
 	part.Err = err
+	m.meters.rejections.count(err)
 	switch code := protocol.CodeOf(err); code {
 	case protocol.UnknownTopicOrPartition, protocol.NotLeaderOrFollower, protocol.MessageTooLarge,
 		protocol.RecordListTooLarge, protocol.CorruptMessage, protocol.KafkaStorageError:
@@ -232,7 +240,7 @@ func (p *Produce) settled() bool {
 func (p *Produce) Wait() {
 	w := p.park()
 	defer p.m.waiters.put(w)
-	if w.await(p.Timeout, p.Done, p.settled) != satisfied {
+	if p.m.meters.waits.await(parkedProduce, w, p.Timeout, p.Done, p.settled) != satisfied {
 		p.timedOut()
 	}
 }

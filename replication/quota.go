@@ -144,9 +144,16 @@ func (p *following) held(now time.Time) bool {
 	return p.lag != 0 && p.partition.m.quotas.follower.exceeded(now) && p.partition.followerQuotaHolds()
 }
 
-// recordSent counts bytes sent to followers of a throttled partition, in sync or not.
-func (p *Partition) recordSent(bytes int64, now time.Time) {
-	if log := p.Log(); log != nil && p.leaderQuotaHolds(log.Config()) {
+// recordSent counts bytes sent to a follower, in sync or not. Those of a throttled partition count
+// toward the leader's quota.
+func (p *Partition) recordSent(follower metadata.BrokerID, bytes int64, now time.Time) {
+	p.traffic.replicationBytesOut.Add(bytes)
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if p.adding.has(follower) {
+		p.traffic.reassignmentBytesOut.Add(bytes)
+	}
+	if p.log != nil && p.leaderQuotaHolds(p.log.Config()) {
 		p.m.quotas.leader.record(bytes, now)
 	}
 }

@@ -10,6 +10,8 @@ type TrafficCounts struct {
 	ProduceRequests, FetchRequests               int64 // one per partition in a request, as in Kafka
 	FailedProduceRequests, FailedFetchRequests   int64 // with an error that the client did not cause
 	FetchConversions                             int64
+	ProduceConversions                           int64 // records
+	ReassignmentBytesIn, ReassignmentBytesOut    int64 // the part of replication to replicas that are being added
 }
 
 // traffic counts the traffic of a topic with atomics only. The partitions of a topic share it.
@@ -18,7 +20,8 @@ type traffic struct {
 	replicationBytesIn, replicationBytesOut      atomic.Int64
 	produceRequests, fetchRequests               atomic.Int64
 	failedProduces, failedFetches                atomic.Int64
-	fetchConversions                             atomic.Int64
+	fetchConversions, produceConversions         atomic.Int64
+	reassignmentBytesIn, reassignmentBytesOut    atomic.Int64
 }
 
 func (t *traffic) counts() TrafficCounts {
@@ -27,7 +30,8 @@ func (t *traffic) counts() TrafficCounts {
 		ReplicationBytesIn: t.replicationBytesIn.Load(), ReplicationBytesOut: t.replicationBytesOut.Load(),
 		ProduceRequests: t.produceRequests.Load(), FetchRequests: t.fetchRequests.Load(),
 		FailedProduceRequests: t.failedProduces.Load(), FailedFetchRequests: t.failedFetches.Load(),
-		FetchConversions: t.fetchConversions.Load(),
+		FetchConversions: t.fetchConversions.Load(), ProduceConversions: t.produceConversions.Load(),
+		ReassignmentBytesIn: t.reassignmentBytesIn.Load(), ReassignmentBytesOut: t.reassignmentBytesOut.Load(),
 	}
 }
 
@@ -43,6 +47,9 @@ func (c *TrafficCounts) add(o TrafficCounts) {
 	c.FailedProduceRequests += o.FailedProduceRequests
 	c.FailedFetchRequests += o.FailedFetchRequests
 	c.FetchConversions += o.FetchConversions
+	c.ProduceConversions += o.ProduceConversions
+	c.ReassignmentBytesIn += o.ReassignmentBytesIn
+	c.ReassignmentBytesOut += o.ReassignmentBytesOut
 }
 
 // Traffic returns the counts since the start: the sum for all partitions that are or were hosted,
@@ -67,8 +74,7 @@ func (f *Fetch) sent() {
 			t.fetchConversions.Add(1)
 		}
 		if f.FromFollower() {
-			t.replicationBytesOut.Add(n)
-			part.partition.recordSent(n, f.m.now())
+			part.partition.recordSent(f.ReplicaID, n, f.m.now())
 		} else {
 			t.bytesOut.Add(n)
 		}

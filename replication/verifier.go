@@ -35,7 +35,10 @@ type VerifierConfig struct {
 	Local   func(*Transaction) []protocol.ErrorCode
 	Timeout time.Duration   // request.timeout.ms
 	Dial    peerlink.Dialer // nil: TCP
-	Logger  *logrus.Logger
+	// Verified, if not nil, is called after each verification with the time it took and whether the
+	// coordinator refused a partition. It must return at once.
+	Verified func(took time.Duration, refused bool)
+	Logger   *logrus.Logger
 }
 
 // Verifier is the Transactions that asks coordinators with AddPartitionsToTxn and verify_only. It
@@ -51,6 +54,7 @@ type Verifier struct {
 	wg     sync.WaitGroup
 
 	verifying atomic.Bool
+	traffic   peerlink.Traffic
 
 	mu     sync.Mutex // a leaf; guards the fields below and the queues
 	queues map[string]*verifyQueue
@@ -132,15 +136,29 @@ func (v *Verifier) Verify(t *Transaction, done <-chan struct{}) map[TopicPartiti
 	case !ok:
 		return t.refusal(protocol.CoordinatorNotAvailable)
 	case leader == v.cfg.BrokerID && v.cfg.Local != nil:
-		return t.refused(v.cfg.Local(t))
+		began := time.Now()
+		refused := t.refused(v.cfg.Local(t))
+		v.verified(time.Since(began), refused)
+		return refused
 	}
 	call := &verifyCall{Transaction: t, answer: make(chan map[TopicPartition]protocol.ErrorCode, 1)}
+	began := time.Now()
 	v.enqueue(address, call)
 	select {
 	case refused := <-call.answer:
+		v.verified(time.Since(began), refused)
 		return refused
 	case <-done:
 		return t.refusal(protocol.NetworkException)
+	}
+}
+
+// Traffic counts the requests to coordinators.
+func (v *Verifier) Traffic() *peerlink.Traffic { return &v.traffic }
+
+func (v *Verifier) verified(took time.Duration, refused map[TopicPartition]protocol.ErrorCode) {
+	if v.cfg.Verified != nil {
+		v.cfg.Verified(took, len(refused) > 0)
 	}
 }
 
@@ -168,7 +186,8 @@ func (v *Verifier) enqueue(address string, call *verifyCall) {
 	q := v.queues[address]
 	if q == nil {
 		q = &verifyQueue{waiting: map[string]*verifyCall{}, link: peerlink.New(peerlink.Config{Address: address,
-			ClientID: strconv.Itoa(int(v.cfg.BrokerID)), Dial: v.cfg.Dial, ConnectTimeout: v.cfg.Timeout, RequestTimeout: v.cfg.Timeout})}
+			ClientID: strconv.Itoa(int(v.cfg.BrokerID)), Dial: v.cfg.Dial, ConnectTimeout: v.cfg.Timeout, RequestTimeout: v.cfg.Timeout,
+			Traffic: &v.traffic})}
 		v.queues[address] = q
 	}
 	switch former := q.waiting[call.ID]; {

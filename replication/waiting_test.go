@@ -135,3 +135,43 @@ func TestChangesOfNoInterestAreListedWithoutAWakeUp(t *testing.T) {
 		t.Error("woken after the end of the wait")
 	}
 }
+
+func TestWaitingRequestsAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var c parkedCounts
+		m := &Meters{}
+		ready := func() bool { return false }
+		gone := make(chan struct{})
+		for kind := range parkedKinds {
+			go c.await(kind, newWaiter(), time.Hour, gone, ready)
+		}
+		var list waitList
+		w := newWaiter()
+		w.reset(2)
+		w.watch(&list, allEvents)
+		w.watch(&waitList{}, allEvents)
+		go c.await(parkedProduce, w, time.Second, gone, ready)
+		synctest.Wait()
+		count := func(kind parkedKind) [3]int64 {
+			of := &c[kind]
+			return [3]int64{of.requests.Load(), of.watches.Load(), of.expired.Load()}
+		}
+		if got := count(parkedProduce); got != [3]int64{2, 3, 0} {
+			t.Errorf("waiting produces, watches and expired ones: %v", got)
+		}
+		time.Sleep(2 * time.Second) // virtual time
+		if got := count(parkedProduce); got != [3]int64{1, 1, 1} {
+			t.Errorf("after one has expired: %v", got)
+		}
+		close(gone)
+		synctest.Wait()
+		for kind := range parkedKinds {
+			if got := count(kind); got[0] != 0 || got[1] != 0 {
+				t.Errorf("kind %d: %v are left", kind, got)
+			}
+		}
+		if p := m.Parked(); len(p) != 3 || p["Fetch"] != (ParkedCounts{}) {
+			t.Errorf("parked requests %v", p)
+		}
+	})
+}

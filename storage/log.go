@@ -86,6 +86,7 @@ type environment struct {
 	expirationMs atomic.Int64        // producer.id.expiration.ms
 	onLogFailure func(*partitionDir) // called once; must return at once, since the log's lock is held
 	settleMove   func(*Log) error    // Manager.settleMove
+	onFlush      func(time.Duration) // ManagerConfig.Flushed; may be nil
 	lastConfig   atomic.Pointer[logConfig]
 	loadStopped  atomic.Bool // the context of Load has ended, so loading stops
 }
@@ -100,6 +101,13 @@ func (env *environment) stopped() error {
 		return errLoadStopped
 	}
 	return nil
+}
+
+// flushed reports that a segment was synced.
+func (env *environment) flushed(took time.Duration) {
+	if env.onFlush != nil {
+		env.onFlush(took)
+	}
 }
 
 // logConfig is a topic's configuration together with the append target derived from it. It never

@@ -3,6 +3,7 @@ package storage
 import (
 	"fmt"
 	"math"
+	"time"
 
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
@@ -19,8 +20,9 @@ type AppendInfo struct {
 	LeaderEpoch    metadata.LeaderEpoch // of the last batch
 	Records        int                  // 0 for a follower's append, which does not count the records
 	Bytes          int
-	Converted      int  // records whose format was converted
-	Duplicate      bool // an idempotent batch that is already in the log; the offsets are the original's
+	Converted      int           // records whose format was converted
+	ConversionTime time.Duration // it took
+	Duplicate      bool          // an idempotent batch that is already in the log; the offsets are the original's
 
 	flushDue bool // flush.messages is reached
 }
@@ -155,6 +157,7 @@ func (w *appender) validate(checked record.Checked) error {
 	w.info.FirstOffset, w.info.LastOffset = t.FirstOffset, valid.LastOffset
 	w.info.MaxTimestamp, w.info.LogAppendTime = valid.MaxTimestamp, valid.LogAppendTime
 	w.info.Records, w.info.Converted, w.info.Bytes = valid.Records, valid.Converted, len(valid.Bytes)
+	w.info.ConversionTime = valid.ConversionTime
 	return nil
 }
 

@@ -1,6 +1,10 @@
 package storage
 
-import "github.com/monedula/monedula/record"
+import (
+	"time"
+
+	"github.com/monedula/monedula/record"
+)
 
 // Flush makes everything below the log end durable.
 func (l *Log) Flush() error {
@@ -74,8 +78,10 @@ func (l *Log) syncSegments(v *view, from, upTo record.Offset, inclusive bool) (f
 		if err != nil {
 			return s, err
 		}
+		began := time.Now()
 		err = s.sync()
 		p.release()
+		l.env.flushed(time.Since(began))
 		if err != nil {
 			return s, err
 		}

@@ -14,6 +14,14 @@ func (l *Log) Producers() []ProducerStatus {
 	return l.producers.producers()
 }
 
+// ProducerCounts returns the number of producers whose state the log keeps, and the last timestamp
+// in ms of the producer with the oldest open transaction, -1 if no transaction is open.
+func (l *Log) ProducerCounts() (producers int, oldestOpen int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.producers.entries), l.producers.oldestTxnTimestamp()
+}
+
 // ExpireProducers drops the state of producers that have been silent for producer.id.expiration.ms.
 func (l *Log) ExpireProducers() {
 	l.mu.Lock()

@@ -44,6 +44,9 @@ type ManagerConfig struct {
 	// Sleep, if set, waits instead of a timer when the cleaner has reached its I/O limit.
 	// Simulations, in which other things happen meanwhile, use it.
 	Sleep func(time.Duration)
+	// Flushed, if set, is called after each sync of a segment with the time that it took. It must
+	// return at once.
+	Flushed func(took time.Duration)
 	// UniqueID returns the 32 characters that distinguish a directory's name from others of the
 	// same partition; nil means a random UUID.
 	UniqueID func() string
@@ -164,6 +167,7 @@ func NewManager(c ManagerConfig) (*Manager, error) {
 			logger:       c.Log,
 			keepTopicIDs: c.KeepTopicIDs,
 			zstdAllowed:  c.ZstdAllowed,
+			onFlush:      c.Flushed,
 		},
 		log:   kafkalog.For(c.Log, "kafka.log.LogManager"),
 		tasks: newPool(1),

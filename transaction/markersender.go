@@ -47,6 +47,8 @@ type markerSender struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 
+	traffic peerlink.Traffic
+
 	mu      sync.Mutex              // a leaf; guards the fields below and the queues
 	queues  map[string]*markerQueue // by address; "": this broker
 	retries []retry
@@ -169,7 +171,7 @@ func (s *markerSender) enqueue(address string, j *markerJob) {
 		if address != "" {
 			q.link = peerlink.New(peerlink.Config{Address: address, Dial: s.dial,
 				ClientID:       "broker-" + strconv.Itoa(int(s.c.opts.BrokerID)) + "-txn-marker-sender",
-				ConnectTimeout: s.c.opts.RequestTimeout, RequestTimeout: s.c.opts.RequestTimeout})
+				ConnectTimeout: s.c.opts.RequestTimeout, RequestTimeout: s.c.opts.RequestTimeout, Traffic: &s.traffic})
 		}
 		s.queues[address] = q
 	}

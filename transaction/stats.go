@@ -1,6 +1,10 @@
 package transaction
 
-import "time"
+import (
+	"time"
+
+	"github.com/monedula/monedula/peerlink"
+)
 
 // Stats has the values of Kafka's metrics kafka.server:type=transaction-coordinator-metrics and
 // kafka.coordinator.transaction:type=TransactionMarkerChannelManager.
@@ -10,6 +14,8 @@ type Stats struct {
 
 	UnknownDestinations int // markers that wait for a reachable leader (UnknownDestinationQueueSize)
 	LogAppendRetries    int // records to append again (LogAppendRetryQueueSize)
+
+	Markers peerlink.TrafficCounts // of requests with markers to other brokers (txn-marker-channel-metrics)
 }
 
 // Stats returns the coordinator's metrics.
@@ -17,5 +23,6 @@ func (c *Coordinator) Stats() Stats {
 	var s Stats
 	s.Loads, s.LoadMax, s.LoadAvg = c.rt.LoadTimes()
 	s.UnknownDestinations, s.LogAppendRetries = c.markers.sizes()
+	s.Markers = c.markers.traffic.Counts()
 	return s
 }

@@ -1,10 +1,12 @@
 package zkstore
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/monedula/monedula/record"
@@ -146,6 +148,69 @@ func (c consumers) ReleasePartition(ctx context.Context, group string, tp TopicP
 // the context's error if ctx is done first.
 func (c consumers) AwaitPartitionReleased(ctx context.Context, group string, tp TopicPartition) error {
 	return c.nodes.AwaitGone(ctx, consumerOwnerPath(group, tp))
+}
+
+// ConsumerGroups returns the sorted names of the groups that have a node. There are none if no such
+// consumer has ever run.
+func (c consumers) ConsumerGroups(ctx context.Context) ([]string, error) {
+	return c.childrenIfAny(ctx, consumersPath)
+}
+
+// childrenIfAny returns the sorted children of a node, none if the node does not exist.
+func (c consumers) childrenIfAny(ctx context.Context, path string) ([]string, error) {
+	names, err := c.nodes.SortedChildren(ctx, path, false)
+	if errors.Is(err, ErrNoNode) {
+		return nil, nil
+	}
+	return names, err
+}
+
+// ConsumerOffsetPartitions returns the partitions for which a group has committed offsets to
+// ZooKeeper, by topic and number. Nodes whose name is not a number are left out.
+func (c consumers) ConsumerOffsetPartitions(ctx context.Context, group string) ([]TopicPartition, error) {
+	topics, err := c.childrenIfAny(ctx, consumerOffsetsPath(group))
+	if err != nil {
+		return nil, err
+	}
+	var all []TopicPartition
+	for _, topic := range topics {
+		names, err := c.childrenIfAny(ctx, consumerOffsetsPath(group)+"/"+topic)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range names {
+			if n, err := strconv.ParseInt(name, 10, 32); err == nil && n >= 0 {
+				all = append(all, TopicPartition{Topic: topic, Partition: int32(n)})
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b TopicPartition) int {
+		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
+	})
+	return all, nil
+}
+
+// ConsumerOffsets reads the offsets that a group has committed for the partitions. Partitions whose
+// node is missing, empty or invalid are missing in the result.
+func (c consumers) ConsumerOffsets(ctx context.Context, group string, tps []TopicPartition) (map[TopicPartition]record.Offset, error) {
+	paths := make([]string, len(tps))
+	for i, tp := range tps {
+		paths[i] = consumerOffsetPath(group, tp)
+	}
+	nodes, found, err := c.nodes.ReadMany(ctx, paths)
+	if err != nil {
+		return nil, err
+	}
+	offsets := make(map[TopicPartition]record.Offset, len(tps))
+	for i, tp := range tps {
+		if !found[i] {
+			continue
+		}
+		if n, err := decodeNumber(nodes[i].Data, 64); err == nil {
+			offsets[tp] = record.Offset(n)
+		}
+	}
+	return offsets, nil
 }
 
 // HasConsumerOffsets reports whether the group has ever committed offsets to ZooKeeper.
