@@ -2,8 +2,8 @@
 // them in Kafka's order.
 //
 // Its own goroutines are: configs, which follows /config/changes; features, which follows /feature;
-// confirmMetadata; the HTTP server of the metrics; and a short-lived one per failed log directory.
-// All other goroutines belong to the packages it uses.
+// confirmMetadata; the HTTP server of the pages for monitoring; and a short-lived one per failed log
+// directory. All other goroutines belong to the packages it uses.
 package broker
 
 import (
@@ -44,6 +44,7 @@ type Broker struct {
 	log     *logrus.Entry
 	id      identity
 	metrics *brokerMetrics
+	health  *health
 
 	store        *zkstore.Store
 	cache        *metadata.Cache
@@ -77,6 +78,7 @@ func New(cfg *settings.Config, logger *logrus.Logger) *Broker {
 		log: kafkalog.For(logger, "kafka.server.KafkaServer"), cache: metadata.NewCache(), fatal: make(chan error, 1),
 		metrics: newBrokerMetrics(),
 	}
+	b.health = &health{state: &b.metrics.state, cache: b.cache}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	return b
 }
@@ -86,6 +88,8 @@ func New(cfg *settings.Config, logger *logrus.Logger) *Broker {
 func (b *Broker) Fatal() <-chan error { return b.fatal }
 
 func (b *Broker) fail(err error) {
+	reason := err.Error()
+	b.health.failed.Store(&reason)
 	select {
 	case b.fatal <- err:
 	default:
@@ -114,7 +118,7 @@ func (b *Broker) Start(ctx context.Context) error {
 	b.metrics.become(stateRunning)
 	app := kafkalog.For(b.logger, "org.apache.kafka.common.utils.AppInfoParser")
 	app.Infof("Kafka version: %s", Version)
-	app.Infof("Kafka commitId: monedula")
+	app.Infof("Kafka commitId: %s", commitID)
 	app.Infof("Kafka startTimeMs: %d", began.UnixMilli())
 	b.log.Infof("[KafkaServer id=%d] started", b.id.brokerID)
 	return nil
@@ -122,6 +126,9 @@ func (b *Broker) Start(ctx context.Context) error {
 
 // Version is the release of Apache Kafka whose behavior this broker follows.
 const Version = "3.9.1"
+
+// commitID stands where Kafka shows the commit that it was built from.
+const commitID = "monedula"
 
 // prefix returns the broker's prefix of log lines, "" before its id is known.
 func (b *Broker) prefix() string {
@@ -137,7 +144,7 @@ func (b *Broker) onStop(step func()) { b.undo = append(b.undo, step) }
 // steps returns the steps of the start, in order. A step that must be undone calls onStop.
 func (b *Broker) steps() []func(context.Context) error {
 	return []func(context.Context) error{
-		b.serveMetrics,
+		b.serveMonitoring,
 		b.connectZooKeeper,
 		b.settleIdentity,
 		b.bind,
@@ -193,6 +200,7 @@ func (b *Broker) settleIdentity(ctx context.Context) error {
 	}
 	b.log.Infof("Cluster ID = %s", b.id.clusterID)
 	b.metrics.collectClusterID(b.id.clusterID)
+	b.health.brokerID.Store(&b.id.brokerID)
 	b.cfg = b.cfg.WithBrokerID(b.id.brokerID)
 	b.dynamic = settings.NewDynamic(b.cfg)
 	b.dynamic.RefuseUnless(settings.CheckSupported)
@@ -244,7 +252,7 @@ func (b *Broker) loadLogs(ctx context.Context) error {
 	logs, err := storage.NewManager(storage.ManagerConfig{
 		FS: b.fs, Dirs: b.cfg.LogDirs(), Log: b.logger, Options: storage.OptionsOf(b.dynamic.Current()),
 		BrokerID: b.id.brokerID, ClusterID: b.id.clusterID,
-		Defaults: defaults, TopicConfig: b.configs.known,
+		Defaults: defaults, TopicConfig: b.configs.known, Flushed: b.metrics.flushed,
 	})
 	if err != nil {
 		return err
@@ -261,6 +269,7 @@ func (b *Broker) loadLogs(ctx context.Context) error {
 		return err
 	}
 	b.metrics.become(stateStarting)
+	b.health.loaded.Store(true)
 	b.configs.serve(logs)
 	logs.Start()
 	return nil
@@ -286,7 +295,8 @@ func (b *Broker) startReplication(context.Context) error {
 		Local: func(t *replication.Transaction) []protocol.ErrorCode {
 			return b.transactions.Verify(t.ID, transaction.ProducerIDAndEpoch{ID: t.ProducerID, Epoch: t.ProducerEpoch}, t.Partitions)
 		},
-		Timeout: ms(cfg, settings.RequestTimeoutMs), Logger: b.logger,
+		Verified: b.metrics.verifiedTransaction,
+		Timeout:  ms(cfg, settings.RequestTimeoutMs), Logger: b.logger,
 	})
 	b.verifier.SetVerifying(settings.TransactionPartitionVerificationEnable.Of(cfg))
 	b.onStop(b.verifier.Close)
@@ -307,7 +317,8 @@ func (b *Broker) startReplication(context.Context) error {
 		BrokerEpoch: b.registration.epoch.Load, Logger: b.logger,
 	})
 	b.replicas.SetRates(replication.RatesOf(b.dynamic))
-	b.metrics.collectReplicas(b.replicas)
+	b.metrics.collectReplicas(b.replicas, b.dynamic)
+	b.metrics.collectLinks(b)
 	b.replicas.Start()
 	b.onStop(b.replicas.Close)
 	return nil
@@ -344,6 +355,7 @@ func (b *Broker) prepareCoordinators(ctx context.Context) error {
 func (b *Broker) startCoordinators(context.Context) error {
 	b.metrics.collectGroups(b.groups)
 	b.metrics.collectTransactions(b.transactions)
+	b.collectLag()
 	b.groups.Start()
 	b.onStop(b.groups.Stop)
 	b.transactions.Start()
@@ -351,12 +363,17 @@ func (b *Broker) startCoordinators(context.Context) error {
 	return nil
 }
 
-func (b *Broker) register(ctx context.Context) error { return b.registration.register(ctx) }
+func (b *Broker) register(ctx context.Context) error {
+	registered := b.store.Registered
+	b.health.registered.Store(&registered)
+	return b.registration.register(ctx)
+}
 
 // startController starts the controller, which registers the broker again after each lost session.
 func (b *Broker) startController(ctx context.Context) error {
 	cfg := controllerConfig(b.dynamic.Current(), b.id.brokerID, b.logger)
 	cfg.Register = b.registration.register
+	cfg.Observe = b.metrics.control.observe
 	cfg.KnownTopicID = b.knownTopicID
 	if b.features != nil {
 		cfg.AwaitFeatureEpoch = b.features.await
@@ -395,6 +412,7 @@ func (b *Broker) startProducerIDs(context.Context) error {
 	if b.cfg.IBP().AtLeast("3.0-IV0") {
 		link := newControllerLink(b.id.brokerID, b.cfg.InterBrokerListener(), b.cache, ms(b.cfg, settings.ControllerSocketTimeoutMs), nil)
 		b.onStop(link.close)
+		b.metrics.collectForwarding(b.id.brokerID, link)
 		source = producerids.FromController(b.id.brokerID, b.registration.epoch.Load, link.do)
 	} else {
 		source = producerids.FromZooKeeper(b.id.brokerID, b.store)
@@ -416,7 +434,9 @@ func (b *Broker) startConfigs(context.Context) error {
 }
 
 func (b *Broker) serve(context.Context) error {
-	b.server.Start(b.handlers())
+	handlers := b.handlers()
+	b.metrics.collectWaits(handlers.Waits())
+	b.server.Start(handlers)
 	return nil
 }
 

@@ -23,6 +23,7 @@ type controllerLink struct {
 	cache    *metadata.Cache
 	timeout  time.Duration
 	dial     peerlink.Dialer
+	traffic  peerlink.Traffic
 
 	mu      sync.Mutex // guards the fields below
 	address string
@@ -68,7 +69,7 @@ func (c *controllerLink) current() (*peerlink.Link, error) {
 	}
 	c.address = address
 	c.link = peerlink.New(peerlink.Config{Address: address, ClientID: strconv.Itoa(int(c.brokerID)), Dial: c.dial,
-		ConnectTimeout: c.timeout, RequestTimeout: c.timeout})
+		ConnectTimeout: c.timeout, RequestTimeout: c.timeout, Traffic: &c.traffic})
 	return c.link, nil
 }
 

@@ -9,6 +9,9 @@ import (
 // handlers registers every request that this broker answers. ApiVersions reports exactly these.
 func (b *Broker) handlers() *api.Registry {
 	r := api.NewRegistry(nil, b.logger)
+	if b.cfg.MetricsListener() != "" {
+		r.CountErrors(b.metrics.requests.countErrors)
+	}
 	topics := b.administration()
 	auto := api.NewAutoTopics(topics, b.cache, b.dynamic, b.logger)
 	levels := api.NewLogLevels(b.logger)

@@ -1,15 +1,9 @@
 package broker
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"net"
-	"net/http"
 	"sync/atomic"
 	"time"
 
-	"github.com/monedula/monedula/internal/kafkalog"
 	"github.com/monedula/monedula/metrics"
 )
 
@@ -25,6 +19,12 @@ const (
 	stateShuttingDown       brokerState = 7
 )
 
+// String returns the name of the state in the pages for monitoring.
+func (s brokerState) String() string {
+	return map[brokerState]string{stateNotRunning: "not running", stateStarting: "starting", stateRecovery: "recovery",
+		stateRunning: "running", stateControlledShutdown: "controlled shutdown", stateShuttingDown: "shutting down"}[s]
+}
+
 // brokerMetrics are a broker's metrics. Metrics whose values other packages hold are collected at
 // every scrape (metrics_collect.go). Events are counted as they happen by requestMetrics and
 // zookeeperMetrics.
@@ -33,14 +33,29 @@ type brokerMetrics struct {
 	state     atomic.Int32 // a brokerState
 	requests  *requestMetrics
 	zookeeper *zookeeperMetrics
+	control   *controllerMetrics
+	flushes   *metrics.Histogram // how long the sync of a segment took
+	verified  *metrics.Histogram // how long the verification of a transaction took
+	refused   *metrics.Counter   // verifications that the coordinator refused
 }
 
 func newBrokerMetrics() *brokerMetrics {
 	r := metrics.NewRegistry()
-	m := &brokerMetrics{registry: r, requests: newRequestMetrics(r), zookeeper: newZooKeeperMetrics(r)}
+	verifications := metrics.Name{Group: "kafka.server", Type: "AddPartitionsToTxnManager"}
+	m := &brokerMetrics{registry: r, requests: newRequestMetrics(r), zookeeper: newZooKeeperMetrics(r), control: newControllerMetrics(r),
+		flushes:  r.Durations(metrics.Name{Group: "kafka.log", Type: "LogFlushStats", Name: "LogFlushRateAndTimeMs"}),
+		verified: r.Durations(named(verifications, "VerificationTimeMs")),
+		refused:  r.Counter(named(verifications, "VerificationFailureRate"))}
 	server := metrics.Name{Group: "kafka.server", Type: "KafkaServer"}
 	r.Gauge(named(server, "BrokerState"), func() float64 { return float64(m.state.Load()) })
 	r.Gauge(named(server, "yammer-metrics-count"), func() float64 { return float64(r.Len()) })
+	r.Collect(func(s *metrics.Scrape) {
+		if read, written, ok := metrics.DiskBytes(); ok {
+			s.Gauge(named(server, "linux-disk-read-bytes"), float64(read))
+			s.Gauge(named(server, "linux-disk-write-bytes"), float64(written))
+		}
+	})
+	m.describeApp(time.Now())
 	metrics.CollectProcess(r)
 	return m
 }
@@ -53,28 +68,23 @@ func named(of metrics.Name, name string) metrics.Name {
 	return of
 }
 
-// serveMetrics serves metrics at monedula.metrics.listener, if that is set. It runs from the first
-// step of the start, so a long recovery can be watched, to the last step of the stop.
-func (b *Broker) serveMetrics(context.Context) error {
-	address := b.cfg.MetricsListener()
-	if address == "" {
-		return nil
+// describeApp adds app-info. Its strings are labels, so they can be joined to other metrics.
+func (m *brokerMetrics) describeApp(began time.Time) {
+	info := func(attribute string) metrics.Name {
+		return metrics.Name{Group: "kafka.server", Type: "app-info", Attribute: attribute}
 	}
-	socket, err := net.Listen("tcp", address)
-	if err != nil {
-		return fmt.Errorf("metrics cannot be served at %s; change monedula.metrics.listener or free the address: %w", address, err)
+	m.registry.Gauge(info("start-time-ms"), func() float64 { return float64(began.UnixMilli()) })
+	m.registry.Gauge(info("version").With("version", Version), func() float64 { return 1 })
+	m.registry.Gauge(info("commit-id").With("commit_id", commitID), func() float64 { return 1 })
+}
+
+// flushed implements storage.ManagerConfig.Flushed.
+func (m *brokerMetrics) flushed(took time.Duration) { m.flushes.UpdateDuration(took) }
+
+// verifiedTransaction implements replication.VerifierConfig.Verified.
+func (m *brokerMetrics) verifiedTransaction(took time.Duration, refused bool) {
+	m.verified.UpdateDuration(took)
+	if refused {
+		m.refused.Inc(1)
 	}
-	pages := http.NewServeMux()
-	pages.Handle("GET /metrics", b.metrics.registry.Handler())
-	server := &http.Server{Handler: pages, ReadTimeout: 10 * time.Second, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
-		MaxHeaderBytes: 16 << 10}
-	log := kafkalog.For(b.logger, "kafka.server.KafkaServer")
-	log.Infof("Serving metrics at http://%s/metrics", socket.Addr())
-	b.wg.Go(func() {
-		if err := server.Serve(socket); !errors.Is(err, http.ErrServerClosed) {
-			log.WithError(err).Error("The metrics server failed")
-		}
-	})
-	b.onStop(func() { _ = server.Close() })
-	return nil
 }

@@ -1,19 +1,19 @@
 package broker
 
 import (
-	"context"
 	"math"
 	"slices"
 	"strconv"
 	"time"
 
-	"github.com/monedula/monedula/controller"
+	"github.com/monedula/monedula/broker/api"
 	"github.com/monedula/monedula/group"
+	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/metrics"
 	"github.com/monedula/monedula/network"
+	"github.com/monedula/monedula/peerlink"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
-	"github.com/monedula/monedula/replication"
 	"github.com/monedula/monedula/storage"
 	"github.com/monedula/monedula/transaction"
 )
@@ -46,7 +46,16 @@ func (m *brokerMetrics) collectServer(server *network.Server) {
 		s.Counter(attribute("incoming-byte-total"), float64(stats.BytesIn))
 		s.Counter(attribute("outgoing-byte-total"), float64(stats.BytesOut))
 		s.Counter(attribute("request-total"), float64(stats.Requests))
-		s.Gauge(expired, float64(stats.ClosedIdle))
+		s.Counter(attribute("response-total"), float64(stats.Responses))
+		s.Counter(attribute("connection-close-total"), float64(stats.Accepted-stats.Connections))
+		s.Gauge(expired, float64(stats.ClosedIdle-stats.ClosedIdleControlPlane))
+		s.Gauge(named(expired, "ControlPlaneExpiredConnectionsKilledCount"), float64(stats.ClosedIdleControlPlane))
+		for listener, counts := range server.SoftwareCounts() {
+			for software, n := range counts {
+				s.Gauge(attribute("connections").With("clientSoftwareName", software.Name, "clientSoftwareVersion", software.Version,
+					"listener", listener, "networkProcessor", "0"), float64(n))
+			}
+		}
 		s.Counter(metrics.Name{Group: "monedula", Type: "network", Name: "bad_frames"}, float64(stats.BadFrames))
 		s.Counter(metrics.Name{Group: "monedula", Type: "network", Name: "handler_panics"}, float64(stats.Panics))
 		s.Counter(metrics.Name{Group: "monedula", Type: "network", Name: "refused_connections"}, float64(stats.RefusedPerIP))
@@ -122,124 +131,6 @@ func collectLog(s *metrics.Scrape, l *storage.Log) {
 	s.Gauge(named(name, "NumLogSegments"), float64(l.SegmentCount()))
 }
 
-// collectReplicas collects the metrics of replicas, partitions, topics and fetch sessions.
-func (m *brokerMetrics) collectReplicas(replicas *replication.Manager) {
-	m.registry.Collect(func(s *metrics.Scrape) {
-		collectReplicaManager(s, replicas)
-		all, topics := replicas.Traffic()
-		collectTraffic(s, nil, all)
-		s.Counter(topicMetric("ReplicationBytesInPerSec"), float64(all.ReplicationBytesIn))
-		s.Counter(topicMetric("ReplicationBytesOutPerSec"), float64(all.ReplicationBytesOut))
-		for topic, counts := range topics {
-			collectTraffic(s, []metrics.Tag{{Key: "topic", Value: topic}}, counts)
-		}
-		for _, p := range replicas.Partitions() {
-			collectPartition(s, p.ID(), p.State(), lastStableLag(p))
-		}
-		collectSessions(s, replicas.Sessions())
-	})
-}
-
-func collectReplicaManager(s *metrics.Scrape, replicas *replication.Manager) {
-	manager := metrics.Name{Group: "kafka.server", Type: "ReplicaManager"}
-	c := replicas.Counts()
-	s.Gauge(named(manager, "PartitionCount"), float64(c.Partitions))
-	s.Gauge(named(manager, "LeaderCount"), float64(c.Leaders))
-	s.Gauge(named(manager, "OfflineReplicaCount"), float64(c.Offline))
-	s.Gauge(named(manager, "UnderReplicatedPartitions"), float64(c.UnderReplicated))
-	s.Gauge(named(manager, "UnderMinIsrPartitionCount"), float64(c.UnderMinISR))
-	s.Gauge(named(manager, "AtMinIsrPartitionCount"), float64(c.AtMinISR))
-	s.Gauge(named(manager, "ReassigningPartitions"), float64(c.Reassigning))
-	changes := replicas.ISRCounts()
-	s.Counter(named(manager, "IsrShrinksPerSec"), float64(changes.Shrinks))
-	s.Counter(named(manager, "IsrExpandsPerSec"), float64(changes.Expands))
-	s.Counter(named(manager, "FailedIsrUpdatesPerSec"), float64(changes.Failed))
-	fetchers := metrics.Name{Group: "kafka.server", Type: "ReplicaFetcherManager"}.With("clientId", "Replica")
-	s.Gauge(named(fetchers, "MaxLag"), float64(collectFollowers(s, replicas.FollowerLags())))
-	s.Gauge(named(fetchers, "FailedPartitionsCount"), float64(c.FetcherFailed))
-}
-
-// collectFollowers collects the lag of each partition that this broker follows, and returns the
-// greatest lag.
-func collectFollowers(s *metrics.Scrape, lags []replication.FollowerLag) int64 {
-	name := metrics.Name{Group: "kafka.server", Type: "FetcherLagMetrics", Name: "ConsumerLag"}
-	most := int64(0)
-	for _, l := range lags {
-		s.Gauge(name.With("clientId", l.ClientID, "topic", l.Partition.Topic, "partition", strconv.Itoa(int(l.Partition.Partition))), float64(l.Lag))
-		most = max(most, l.Lag)
-	}
-	return most
-}
-
-func topicMetric(name string) metrics.Name {
-	return metrics.Name{Group: "kafka.server", Type: "BrokerTopicMetrics", Name: name}
-}
-
-// collectTraffic collects the meters that exist for every topic and for all topics together.
-func collectTraffic(s *metrics.Scrape, tags []metrics.Tag, c replication.TrafficCounts) {
-	for _, m := range [...]struct {
-		name  string
-		count int64
-	}{
-		{"MessagesInPerSec", c.MessagesIn},
-		{"BytesInPerSec", c.BytesIn},
-		{"BytesOutPerSec", c.BytesOut},
-		{"BytesRejectedPerSec", c.BytesRejected},
-		{"TotalProduceRequestsPerSec", c.ProduceRequests},
-		{"TotalFetchRequestsPerSec", c.FetchRequests},
-		{"FailedProduceRequestsPerSec", c.FailedProduceRequests},
-		{"FailedFetchRequestsPerSec", c.FailedFetchRequests},
-		{"FetchMessageConversionsPerSec", c.FetchConversions},
-	} {
-		name := topicMetric(m.name)
-		name.Tags = tags
-		s.Counter(name, float64(m.count))
-	}
-}
-
-// collectPartition collects kafka.cluster:type=Partition. As in Kafka, followers have these metrics
-// too, but all of them except the lag are 0.
-func collectPartition(s *metrics.Scrape, id replication.TopicPartition, state replication.State, lag int64) {
-	name := metrics.Name{Group: "kafka.cluster", Type: "Partition"}.With("topic", id.Topic, "partition", strconv.Itoa(int(id.Partition)))
-	count := func(of string, n int) { s.Gauge(named(name, of), float64(n)) }
-	replicas := 0
-	if state.Leading {
-		replicas = state.ReplicationFactor
-	}
-	count("ReplicasCount", replicas)
-	count("InSyncReplicasCount", len(state.ISR))
-	count("UnderReplicated", oneIf(state.UnderReplicated()))
-	count("UnderMinIsr", oneIf(state.UnderMinISR()))
-	count("AtMinIsr", oneIf(state.AtMinISR()))
-	s.Gauge(named(name, "LastStableOffsetLag"), float64(lag))
-}
-
-// lastStableLag returns the number of offsets from a replica's last stable offset to its high
-// watermark.
-func lastStableLag(p *replication.Partition) int64 {
-	l := p.Log()
-	if l == nil {
-		return 0
-	}
-	at := l.Offsets()
-	return int64(at.HighWatermark - at.LastStable)
-}
-
-func oneIf(is bool) int {
-	if is {
-		return 1
-	}
-	return 0
-}
-
-func collectSessions(s *metrics.Scrape, cache *replication.SessionCache) {
-	name := metrics.Name{Group: "kafka.server", Type: "FetchSessionCache"}
-	sessions, partitions := cache.Sessions()
-	s.Gauge(named(name, "NumIncrementalFetchSessions"), float64(sessions))
-	s.Gauge(named(name, "NumIncrementalFetchPartitionsCached"), float64(partitions))
-	s.Counter(named(name, "IncrementalFetchSessionEvictionsPerSec"), float64(cache.Evictions()))
-}
-
 // collectGroups collects the metrics of the groups that this broker coordinates.
 func (m *brokerMetrics) collectGroups(groups *group.Coordinator) {
 	m.registry.Collect(func(s *metrics.Scrape) {
@@ -258,6 +149,11 @@ func (m *brokerMetrics) collectGroups(groups *group.Coordinator) {
 		}
 		stats := groups.Stats()
 		s.Gauge(named(manager, "NumOffsets"), float64(stats.Offsets))
+		// A group that prepares or completes a rebalance waits for its members. A session timeout
+		// runs for each member.
+		rebalancing := int64(states["PreparingRebalance"] + states["CompletingRebalance"])
+		collectPurgatory(s, "Rebalance", rebalancing, rebalancing)
+		collectPurgatory(s, "Heartbeat", int64(stats.Members), int64(stats.Members))
 		coordinator := func(attribute string, n float64) {
 			s.Gauge(metrics.Name{Group: "kafka.server", Type: "group-coordinator-metrics", Attribute: attribute}, n)
 		}
@@ -276,6 +172,7 @@ func (m *brokerMetrics) collectTransactions(transactions *transaction.Coordinato
 		markers := metrics.Name{Group: "kafka.coordinator.transaction", Type: "TransactionMarkerChannelManager"}
 		s.Gauge(named(markers, "UnknownDestinationQueueSize"), float64(stats.UnknownDestinations))
 		s.Gauge(named(markers, "LogAppendRetryQueueSize"), float64(stats.LogAppendRetries))
+		collectLink(s, "txn-marker-channel-metrics", nil, stats.Markers)
 		collectLoads(s, "transaction-coordinator-metrics", stats.Loads, stats.LoadMax, stats.LoadAvg)
 	})
 }
@@ -290,29 +187,44 @@ func collectLoads(s *metrics.Scrape, coordinator string, loads int, most, averag
 	s.Gauge(metrics.Name{Group: "kafka.server", Type: coordinator, Attribute: "partition-load-time-avg"}, averageMs)
 }
 
-// controllerPatience is how long a scrape waits for the controller, which answers between two
-// events. After that, the controller's metrics are omitted.
-const controllerPatience = 2 * time.Second
+// collectLink collects what connections to other brokers did, under the attributes of Kafka's
+// selectors.
+func collectLink(s *metrics.Scrape, typ string, tags []metrics.Tag, c peerlink.TrafficCounts) {
+	attribute := func(name string) metrics.Name {
+		return metrics.Name{Group: "kafka.server", Type: typ, Attribute: name, Tags: tags}
+	}
+	s.Gauge(attribute("connection-count"), float64(c.Connections-c.Closed))
+	s.Counter(attribute("connection-creation-total"), float64(c.Connections))
+	s.Counter(attribute("connection-close-total"), float64(c.Closed))
+	s.Counter(attribute("request-total"), float64(c.Requests))
+	s.Counter(attribute("response-total"), float64(c.Responses))
+	s.Counter(attribute("outgoing-byte-total"), float64(c.BytesOut))
+	s.Counter(attribute("incoming-byte-total"), float64(c.BytesIn))
+}
 
-func (m *brokerMetrics) collectController(c *controller.Controller) {
+// collectLinks collects what the connections to the controller and to the coordinators of
+// transactions did, and the controller that this broker knows.
+func (m *brokerMetrics) collectLinks(b *Broker) {
+	id := []metrics.Tag{{Key: "BrokerId", Value: strconv.Itoa(int(b.id.brokerID))}}
 	m.registry.Collect(func(s *metrics.Scrape) {
-		ctx, cancel := context.WithTimeout(context.Background(), controllerPatience)
-		defer cancel()
-		stats, err := c.Stats(ctx)
-		if err != nil {
-			return
-		}
-		name := metrics.Name{Group: "kafka.controller", Type: "KafkaController"}
-		for of, n := range map[string]int{
-			"ActiveControllerCount": stats.ActiveControllers, "OfflinePartitionsCount": stats.OfflinePartitions,
-			"PreferredReplicaImbalanceCount": stats.PreferredReplicaImbalance,
-			"GlobalTopicCount":               stats.Topics, "GlobalPartitionCount": stats.Partitions,
-			"TopicsToDeleteCount": stats.TopicsToDelete, "ReplicasToDeleteCount": stats.ReplicasToDelete,
-			"TopicsIneligibleToDeleteCount": stats.TopicsIneligibleToDelete, "ReplicasIneligibleToDeleteCount": stats.ReplicasIneligible,
-			"ActiveBrokerCount": stats.ActiveBrokers, "FencedBrokerCount": stats.FencedBrokers,
-		} {
-			s.Gauge(named(name, of), float64(n))
-		}
-		s.Counter(metrics.Name{Group: "kafka.controller", Type: "ControllerStats", Name: "UncleanLeaderElectionsPerSec"}, float64(stats.UncleanElections))
+		collectLink(s, "alter-partition-metrics", id, b.toController.traffic.Counts())
+		collectLink(s, "AddPartitionsManager-channel-metrics", nil, b.verifier.Traffic().Counts())
+		s.Gauge(metrics.Name{Group: "kafka.server", Type: "MetadataLoader", Name: "CurrentControllerId"}, float64(b.cache.Snapshot().ControllerID))
+	})
+}
+
+// collectForwarding collects what the connection did on which this broker asks the controller for
+// producer ids.
+func (m *brokerMetrics) collectForwarding(id metadata.BrokerID, link *controllerLink) {
+	tags := []metrics.Tag{{Key: "BrokerId", Value: strconv.Itoa(int(id))}}
+	m.registry.Collect(func(s *metrics.Scrape) { collectLink(s, "forwarding-metrics", tags, link.traffic.Counts()) })
+}
+
+// collectWaits collects the requests that wait for the metadata.
+func (m *brokerMetrics) collectWaits(waits *api.Waits) {
+	m.registry.Collect(func(s *metrics.Scrape) {
+		topics, elections := waits.Counts()
+		collectPurgatory(s, "topic", topics, topics)
+		collectPurgatory(s, "ElectLeader", elections, elections)
 	})
 }

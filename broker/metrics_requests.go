@@ -2,11 +2,13 @@ package broker
 
 import (
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/monedula/monedula/metrics"
 	"github.com/monedula/monedula/network"
+	"github.com/monedula/monedula/protocol"
 )
 
 // Requests outside these bounds are not counted, because clients could create any number of series
@@ -14,6 +16,7 @@ import (
 const (
 	measuredKeys     = 128
 	measuredVersions = 32
+	measuredCodes    = 256
 )
 
 // requestMetrics are kafka.network:type=RequestMetrics. The metrics of a request type are created
@@ -23,7 +26,11 @@ type requestMetrics struct {
 	byKey     [measuredKeys]atomic.Pointer[requestTimes]
 	consumers atomic.Pointer[requestTimes] // FetchConsumer
 	followers atomic.Pointer[requestTimes] // FetchFollower
+	errors    [measuredKeys]atomic.Pointer[errorCounters]
 }
+
+// errorCounters are ErrorsPerSec of one key by error code, which begin at -1.
+type errorCounters [measuredCodes]atomic.Pointer[metrics.Counter]
 
 // requestTimes are the metrics of one kind of request.
 type requestTimes struct {
@@ -32,6 +39,8 @@ type requestTimes struct {
 
 	total, local, remote, queued, send, throttle *metrics.Histogram
 	bytes                                        *metrics.Histogram
+	// conversions and temporary are nil for requests without records.
+	conversions, temporary *metrics.Histogram
 }
 
 func newRequestMetrics(r *metrics.Registry) *requestMetrics { return &requestMetrics{registry: r} }
@@ -68,6 +77,10 @@ func (m *requestMetrics) of(slot *atomic.Pointer[requestTimes], name func() stri
 		total: durations("TotalTimeMs"), local: durations("LocalTimeMs"), remote: durations("RemoteTimeMs"),
 		queued: durations("ResponseQueueTimeMs"), send: durations("ResponseSendTimeMs"), throttle: durations("ThrottleTimeMs"),
 		bytes: m.registry.Sizes(requestMetric("RequestBytes").With("request", request))}
+	if strings.HasPrefix(request, "Fetch") || request == "Produce" {
+		times.conversions = durations("MessageConversionsTimeMs")
+		times.temporary = m.registry.Sizes(requestMetric("TemporaryMemoryBytes").With("request", request))
+	}
 	slot.CompareAndSwap(nil, times)
 	return slot.Load()
 }
@@ -87,6 +100,29 @@ func (q *requestTimes) add(registry *metrics.Registry, r *network.Request, t net
 	q.send.UpdateDuration(t.Send)
 	q.throttle.UpdateDuration(t.Throttle)
 	q.bytes.Update(int64(r.Size))
+	if q.conversions != nil {
+		q.conversions.UpdateDuration(r.Conversion.Time)
+		q.temporary.Update(r.Conversion.Bytes)
+	}
+}
+
+// countErrors implements api.ErrorCounter.
+func (m *requestMetrics) countErrors(key protocol.APIKey, code protocol.ErrorCode, n int64) {
+	if !key.Known() || key < 0 || key >= measuredKeys || code < -1 || code >= measuredCodes-1 {
+		return
+	}
+	codes := m.errors[key].Load()
+	if codes == nil {
+		m.errors[key].CompareAndSwap(nil, new(errorCounters))
+		codes = m.errors[key].Load()
+	}
+	count := codes[code+1].Load()
+	if count == nil {
+		// If two goroutines create the counter, both get the same one.
+		count = m.registry.Counter(requestMetric("ErrorsPerSec").With("request", key.String(), "error", code.Name()))
+		codes[code+1].Store(count)
+	}
+	count.Inc(n)
 }
 
 // zookeeperMetrics are kafka.server:type=SessionExpireListener and ZooKeeperClientMetrics. zkstore

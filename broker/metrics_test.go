@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/monedula/monedula/controller"
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/metrics"
 	"github.com/monedula/monedula/network"
@@ -92,6 +93,35 @@ func TestObservingRequestsDoesNotAllocate(t *testing.T) {
 	}); n != 0 {
 		t.Errorf("%g allocations", n)
 	}
+}
+
+func TestCountingErrorsDoesNotAllocate(t *testing.T) {
+	m := newBrokerMetrics()
+	m.requests.countErrors(protocol.Produce, protocol.None, 1)
+	if n := testing.AllocsPerRun(1000, func() { m.requests.countErrors(protocol.Produce, protocol.None, 3) }); n != 0 {
+		t.Errorf("%g allocations", n)
+	}
+	before := m.registry.Len()
+	for _, key := range []protocol.APIKey{-1, 127, math.MaxInt16} {
+		m.requests.countErrors(key, protocol.None, 1)
+	}
+	m.requests.countErrors(protocol.Produce, math.MaxInt16, 1)
+	m.requests.countErrors(protocol.Produce, math.MinInt16, 1)
+	if n := m.registry.Len() - before; n != 0 {
+		t.Errorf("unknown requests and codes created %d metrics", n)
+	}
+}
+
+func TestEachTimerOfTheControllerMoves(t *testing.T) {
+	m := newBrokerMetrics()
+	for _, s := range controller.States() {
+		m.control.observe(s, 2*time.Millisecond, 3*time.Millisecond)
+		if name := s.Timer(); name != "" {
+			wantLines(t, page(m), "kafka_controller_controllerstats_"+strings.ToLower(name)+"_count 1",
+				"kafka_controller_controllerstats_"+strings.ToLower(name)+"_sum 3")
+		}
+	}
+	wantLines(t, page(m), "kafka_controller_controllereventmanager_eventqueuetimems_count 18")
 }
 
 func TestMetricsShowTheZooKeeperSession(t *testing.T) {

@@ -46,6 +46,22 @@ func TestTheLowWatermarkOfDisksIsRead(t *testing.T) {
 	}
 }
 
+func TestKeysOfMonitoringHaveSafeDefaults(t *testing.T) {
+	c := mustLoad(t, "")
+	if c.PprofEnabled() || c.ConsumerLagPartitions() != 10_000 {
+		t.Errorf("profiles: %t, partitions with lag: %d", c.PprofEnabled(), c.ConsumerLagPartitions())
+	}
+	c = mustLoad(t, "monedula.pprof.enable=true\nmonedula.metrics.consumer.lag.partitions=0\n")
+	if !c.PprofEnabled() || c.ConsumerLagPartitions() != 0 {
+		t.Errorf("profiles: %t, partitions with lag: %d", c.PprofEnabled(), c.ConsumerLagPartitions())
+	}
+	for _, line := range []string{"monedula.pprof.enable=yes", "monedula.metrics.consumer.lag.partitions=-1"} {
+		if _, err := load(t, "zookeeper.connect=localhost:2181\n"+line+"\n", nil); err == nil {
+			t.Errorf("%s is accepted", line)
+		}
+	}
+}
+
 func TestMetricsListenerIsChecked(t *testing.T) {
 	for text, want := range map[string]string{
 		"9404":            "Value must be host:port",

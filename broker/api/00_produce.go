@@ -112,21 +112,36 @@ func (x *produceCall) admit(c *Call, p *replication.Produce) {
 // answer builds the response. The call's memory returns to the pool once that is written.
 func (x *produceCall) answer(c *Call, p *replication.Produce) network.Response {
 	defer p.Release()
+	c.Conversion = p.Conversion
 	if p.Acks == 0 {
 		defer x.release()
 		if !p.Failed() {
 			return network.Response{NoAnswer: true}
 		}
+		x.countErrors(c, p)
 		kafkalog.For(c.log, "kafka.server.KafkaApis").Infof(
 			"Closing connection due to error during produce request with correlation id %d from client id %s with ack=0\nTopic and partition to exceptions: %s",
 			c.CorrelationID, c.ClientIDOrEmpty(), p.ErrorSummary())
 		return network.Response{NoAnswer: true, Close: true}
 	}
 	x.collect(c, p)
+	x.countErrors(c, p)
 	head := protocol.AppendResponseHeader(x.body[:0], protocol.Produce, c.Version, c.CorrelationID)
 	x.body = x.resp.AppendTo(head)
 	x.runs[0] = network.Run{Bytes: x.body}
 	return network.Response{Runs: x.runs[:], Release: x.released}
+}
+
+// countErrors counts the code of each partition.
+func (x *produceCall) countErrors(c *Call, p *replication.Produce) {
+	t, counted := c.tally()
+	if !counted {
+		return
+	}
+	for i := range p.Partitions {
+		t.add(protocol.CodeOf(p.Partitions[i].Err))
+	}
+	t.done()
 }
 
 // collect groups the answers by topic as in the request.

@@ -95,7 +95,22 @@ func (h *fetchHandler) serve(c *Call) network.Response {
 	if code == protocol.None {
 		x.collect(c, f)
 	}
+	c.Conversion = f.Conversion
+	x.countErrors(c)
 	return x.answer(c)
+}
+
+// countErrors counts the codes of the answer.
+func (x *fetchCall) countErrors(c *Call) {
+	t, counted := c.tally()
+	if !counted {
+		return
+	}
+	t.add(x.resp.ErrorCode)
+	for i := range x.answers {
+		t.add(x.answers[i].ErrorCode)
+	}
+	t.done()
 }
 
 // begin returns a new fetch with the values of the request.

@@ -44,6 +44,7 @@ func ApiVersions(served Advertiser, featuresEpoch func() int64) Handler {
 // refuseNewerVersion answers in the format of v0, which every client reads.
 func refuseNewerVersion(c *Call) network.Response {
 	resp := c.handler.errorAnswer(kmsg.NewPtrApiVersionsRequest(), protocol.UnsupportedVersion, 0)
+	c.countCodes(resp)
 	return network.Bytes(protocol.AppendResponse(nil, c.CorrelationID, resp))
 }
 

@@ -168,5 +168,5 @@ func (h *createTopics) awaitLeaders(c *Call, req *kmsg.CreateTopicsRequest, wait
 	if req.TimeoutMillis <= 0 {
 		return false
 	}
-	return h.cache.Await(c.Context(), millis(req.TimeoutMillis), haveLeaders(waiting))
+	return c.await(forTopics, h.cache, millis(req.TimeoutMillis), haveLeaders(waiting))
 }

@@ -139,7 +139,7 @@ func (h *deleteTopics) deleteAll(c *Call, req *kmsg.DeleteTopicsRequest, waiting
 		return
 	}
 	present := sortedKeys(waiting)
-	if req.TimeoutMillis > 0 && h.cache.Await(c.Context(), millis(req.TimeoutMillis), func(s *metadata.Snapshot) bool {
+	if req.TimeoutMillis > 0 && c.await(forTopics, h.cache, millis(req.TimeoutMillis), func(s *metadata.Snapshot) bool {
 		for len(present) > 0 && s.Topics[present[0]] == nil {
 			present = present[1:]
 		}

@@ -100,7 +100,7 @@ func (h *createPartitions) create(c *Call, t *kmsg.CreatePartitionsRequestTopic,
 
 // await waits for the leaders and sets REQUEST_TIMED_OUT for topics that do not have all in time.
 func (h *createPartitions) await(c *Call, req *kmsg.CreatePartitionsRequest, resp *kmsg.CreatePartitionsResponse, waiting map[string]int) {
-	if req.TimeoutMillis > 0 && h.cache.Await(c.Context(), millis(req.TimeoutMillis), haveLeaders(waiting)) {
+	if req.TimeoutMillis > 0 && c.await(forTopics, h.cache, millis(req.TimeoutMillis), haveLeaders(waiting)) {
 		return
 	}
 	snapshot := h.cache.Snapshot()

@@ -101,7 +101,7 @@ func (h *electLeaders) elect(c *Call, req *kmsg.ElectLeadersRequest, partitions 
 			expected[tp] = r.Leader
 		}
 	}
-	h.cache.Await(c.Context(), millis(max(0, req.TimeoutMillis)), func(s *metadata.Snapshot) bool {
+	c.await(forElections, h.cache, millis(max(0, req.TimeoutMillis)), func(s *metadata.Snapshot) bool {
 		for tp, leader := range expected {
 			if state := s.Partition(tp.Topic, tp.Partition); state != nil && state.Leader == leader {
 				delete(expected, tp)

@@ -19,6 +19,9 @@ type Call struct {
 	access  Access
 	budget  *budget // nil: the request is not limited
 	log     *logrus.Logger
+	// countErrors counts the codes in the answer; nil: they are not counted.
+	countErrors ErrorCounter
+	waits       *Waits // nil: waits are not counted
 }
 
 // Context returns a context that ends when the server stops or the connection is known to be lost.
@@ -46,6 +49,7 @@ func (c *Call) requireCluster(op kmsg.ACLOperation) error {
 // Answer returns resp encoded in the request's version.
 func (c *Call) Answer(resp kmsg.Response) network.Response {
 	resp.SetVersion(c.Version)
+	c.countCodes(resp)
 	return network.Bytes(protocol.AppendResponse(nil, c.CorrelationID, resp))
 }
 

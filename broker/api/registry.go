@@ -41,6 +41,8 @@ type Handler struct {
 	// Fail completes that answer if the API's differs from the default answer, resp. It returns
 	// resp, or nil if the connection must be closed instead. Use completed for an API's own types.
 	Fail func(req kmsg.Request, resp kmsg.Response, err error) kmsg.Response
+
+	codes *codeFields // of the answers, set by Register
 }
 
 // Sender is the kind of peer that sends the requests of an API.
@@ -94,6 +96,8 @@ type Registry struct {
 	access   Access
 	budget   *budget
 	log      *logrus.Logger
+	errors   ErrorCounter
+	waits    Waits
 }
 
 // NewRegistry returns a registry without handlers. access is the authorizer; nil allows everything.
@@ -104,12 +108,19 @@ func NewRegistry(access Access, log *logrus.Logger) *Registry {
 	return &Registry{handlers: map[protocol.APIKey]*Handler{}, access: access, budget: newBudget(), log: log}
 }
 
+// CountErrors passes the codes of all answers to count. It must be called before the first request.
+func (r *Registry) CountErrors(count ErrorCounter) { r.errors = count }
+
+// Waits returns the numbers of requests that wait for the metadata.
+func (r *Registry) Waits() *Waits { return &r.waits }
+
 // Register adds handlers. It panics if a key has a handler already.
 func (r *Registry) Register(handlers ...Handler) {
 	for _, h := range handlers {
 		if r.handlers[h.Key] != nil {
 			panic(fmt.Sprintf("api: two handlers for %s", h.Key))
 		}
+		h.codes = answerCodes(h.Key)
 		r.handlers[h.Key] = &h
 	}
 }
@@ -122,7 +133,7 @@ func (r *Registry) Advertised() []*Handler {
 // Serve answers one request. An unknown key or version closes the connection.
 func (r *Registry) Serve(req *network.Request) network.Response {
 	h := r.handlers[req.Key]
-	c := &Call{Request: req, handler: h, access: r.access, budget: r.budget, log: r.log}
+	c := &Call{Request: req, handler: h, access: r.access, budget: r.budget, log: r.log, countErrors: r.errors, waits: &r.waits}
 	switch {
 	case h == nil:
 		return c.refuse(fmt.Errorf("%s v%d is not served: %w", req.Key, req.Version, protocol.ErrUnsupportedVersion))
