@@ -81,7 +81,8 @@ type loggedBatch struct {
 	producer   int64
 	txn        bool
 	marker     bool
-	aborts     bool // only for a marker
+	aborts     bool  // only for a marker
+	number     int32 // of the transaction; see crash_transactions_test.go
 }
 
 // randomHistory is one log and its history.
@@ -106,6 +107,7 @@ type randomHistory struct {
 	deleted  record.Offset              // epochs and transactions below it may be unknown, because a log start there was lost
 	high     record.Offset              // the highest high watermark that may be found
 	open     map[int64]bool             // producers with an open transaction
+	txns     transactionsEver
 	epoch    metadata.LeaderEpoch
 	stamp    int64
 	serial   int
@@ -122,7 +124,7 @@ func (h *randomHistory) note(f string, a ...any) { h.steps = append(h.steps, fmt
 
 // forget begins the history of a new topic.
 func (h *randomHistory) forget() {
-	h.batches, h.ever, h.open = nil, map[record.Offset][]string{}, map[int64]bool{}
+	h.batches, h.ever, h.open, h.txns = nil, map[record.Offset][]string{}, map[int64]bool{}, newTransactionsEver()
 	h.kept, h.durable, h.limit, h.start, h.oldStart, h.deleted, h.high, h.epoch = 0, 0, noLimit, 0, 0, 0, 0, 0
 	h.cleaned = 0
 	h.topics++
@@ -237,6 +239,7 @@ func (h *randomHistory) accept(survival vfs.Survival) error {
 		return err
 	}
 	h.batches = found
+	h.txns.found(found)
 	h.limit, h.durable = noLimit, min(h.durable, h.end())
 	h.start = h.l.Offsets().LogStart
 	h.oldStart = max(h.oldStart, h.start)
@@ -255,7 +258,9 @@ func (h *randomHistory) accept(survival vfs.Survival) error {
 func (h *randomHistory) noteOpen() {
 	h.open = map[int64]bool{}
 	for _, p := range h.l.Producers() {
-		h.open[p.ProducerID] = p.CurrentTxnFirstOffset >= 0
+		if h.open[p.ProducerID] = p.CurrentTxnFirstOffset >= 0; h.open[p.ProducerID] {
+			h.txns.reopen(p.ProducerID, h.batches)
+		}
 	}
 }
 
@@ -353,14 +358,20 @@ func (h *randomHistory) batch(at record.Offset) (loggedBatch, record.Batch, erro
 		}
 		delete(h.open, id)
 		b.values, b.last = []string{controlValue}, at
-		encoded, err := record.EndTxnMarker(o, how, 1, b.stamp)
+		b.number = h.txns.end(b)
+		encoded, err := record.EndTxnMarker(o, how, b.number, b.stamp)
 		return b, stamped(encoded, b), err
 	}
 	if kind >= 2 {
 		b.txn = kind == 3 || h.open[id]
 		o.BaseSequence, o.Transactional = 0, b.txn
 		if b.txn {
+			if !h.open[id] {
+				h.txns.begin(id, at)
+			}
 			h.open[id] = true
+			b.number = h.txns.current[id]
+			o.BaseSequence = b.number
 		}
 	}
 	var records []rec
@@ -490,7 +501,9 @@ func (h *randomHistory) found() ([]loggedBatch, error) {
 			if err != nil {
 				return nil, err
 			}
-			g.aborts = ok && c.Type == record.Abort
+			g.aborts, g.number = ok && c.Type == record.Abort, c.CoordinatorEpoch
+		} else if g.txn {
+			g.number = b.BaseSequence()
 		}
 		if h.compacted && !g.marker {
 			if g.values, err = keyedValues(b); err != nil {
@@ -514,7 +527,7 @@ func (h *randomHistory) look(floor record.Offset, whole bool) error {
 		return err
 	}
 	return errors.Join(h.lookAtRecords(found, floor, whole), h.lookAtKeys(found, floor), h.lookAtEpochs(found), h.lookAtTimes(found),
-		h.lookAtTransactions(found), h.lookAtHighWatermark())
+		h.lookAtTransactions(found, floor), h.lookAtHighWatermark())
 }
 
 func (h *randomHistory) lookAtRecords(found []loggedBatch, floor record.Offset, whole bool) error {
@@ -579,20 +592,39 @@ func (h *randomHistory) lookAtEpochs(found []loggedBatch) error {
 	return nil
 }
 
+// lookAtTimes requires that lookups by time find the first records at or after the times of all
+// batches, also of those that a cleaning has emptied, and a record with the largest timestamp.
 func (h *randomHistory) lookAtTimes(found []loggedBatch) error {
-	if h.compacted {
-		return nil
+	start := h.l.Offsets().LogStart
+	largest, err := h.l.OffsetOfMaxTimestamp()
+	if err != nil {
+		return err
 	}
-	newest := int64(-1)
+	newest, emptied, with := int64(-1), int64(-1), map[record.Offset]int64{}
 	for _, f := range found {
 		newest = max(newest, f.stamp)
+		if !slices.ContainsFunc(f.values, func(v string) bool { return v != "" }) {
+			emptied = max(emptied, f.stamp)
+		}
+		for i, v := range f.values {
+			if v != "" {
+				with[f.base+record.Offset(i)] = f.stamp
+			}
+		}
 	}
-	if got, err := h.l.OffsetOfMaxTimestamp(); err != nil || h.l.Offsets().LogStart == 0 && got.Timestamp != newest {
-		return fmt.Errorf("the largest timestamp is %d, want %d: %v", got.Timestamp, newest, err)
+	stamp, has := with[largest.Offset]
+	if right := has && stamp == newest && largest.Timestamp == newest || largest == notFound && emptied == newest; start == 0 && !right {
+		return fmt.Errorf("the largest timestamp is %d, of offset %d, want %d", largest.Timestamp, largest.Offset, newest)
 	}
 	for _, f := range found {
-		i := slices.IndexFunc(found, func(g loggedBatch) bool { return g.stamp >= f.stamp })
-		want := max(found[i].base, h.l.Offsets().LogStart)
+		want := record.Offset(-1)
+		for _, g := range found {
+			for i, v := range g.values {
+				if at := g.base + record.Offset(i); want < 0 && g.stamp >= f.stamp && at >= start && v != "" {
+					want = at
+				}
+			}
+		}
 		if got, err := h.l.OffsetForTime(f.stamp); err != nil || got.Offset != want {
 			return fmt.Errorf("the first record at or after %d is at %d, want %d: %v", f.stamp, got.Offset, want, err)
 		}
@@ -600,13 +632,28 @@ func (h *randomHistory) lookAtTimes(found []loggedBatch) error {
 	return nil
 }
 
-// lookAtTransactions compares open and aborted transactions with those in the batches, if the log
-// has all of its batches.
-func (h *randomHistory) lookAtTransactions(found []loggedBatch) error {
+// lookAtTransactions compares what consumers and the transaction indexes say with the transactions of
+// the history and, if the log has all of its batches, the open transactions too.
+func (h *randomHistory) lookAtTransactions(found []loggedBatch, floor record.Offset) error {
 	o := h.l.Offsets()
-	if o.LogStart != 0 || h.deleted > 0 || h.compacted {
-		return nil
+	h.l.SetHighWatermark(o.LogEnd)
+	txns := h.txns.in(found, floor)
+	if err := errors.Join(h.lookAsConsumer(txns), h.lookAtTransactionIndex(txns)); err != nil {
+		return err
 	}
+	switch {
+	case o.LogStart != 0 || h.deleted > 0:
+		return nil
+	case h.compacted:
+		return h.lookAtOpenProducers(found, txns)
+	}
+	return h.lookAtTransactionsInBatches(found)
+}
+
+// lookAtTransactionsInBatches compares open and aborted transactions with those in the batches of a
+// log that has lost none.
+func (h *randomHistory) lookAtTransactionsInBatches(found []loggedBatch) error {
+	o := h.l.Offsets()
 	open := map[int64]record.Offset{}
 	var aborted []AbortedTxn
 	for _, f := range found {
@@ -630,7 +677,6 @@ func (h *randomHistory) lookAtTransactions(found []loggedBatch) error {
 			return fmt.Errorf("the transaction of producer %d begins at %d, want %d", p.ProducerID, p.CurrentTxnFirstOffset, first)
 		}
 	}
-	h.l.SetHighWatermark(o.LogEnd)
 	stable := o.LogEnd
 	for _, first := range open {
 		stable = min(stable, first)

@@ -42,6 +42,7 @@ type cleaning struct {
 
 	view   view       // when the cleaning began
 	left   []*segment // those to be cleaned that were not replaced yet
+	txns   bool       // what is dropped depends on markers, which are below the high watermark of view
 	filter clean.Filter
 	keys   []clean.Key // to be put into the map
 	out    []byte      // cleaned batches that are not written yet
@@ -220,6 +221,7 @@ func (c *cleaning) mapSegment(s *segment, start record.Offset, txns *clean.Trans
 		if err != nil {
 			return err
 		}
+		c.txns = c.txns || b.IsTransactional()
 		if !b.IsControl() && !aborted {
 			if err := b.Each(func(r *record.Record) error {
 				if r.Key != nil && r.Offset >= start {
@@ -443,7 +445,8 @@ func (c *cleaning) write(cleaned *segment) error {
 // complete makes cleaned segments durable, with the modification time of the last source, and the
 // recovery point as it is before the log can depend on them. Recovery checks only what was appended,
 // so no cleaned segment may lie above the checkpointed recovery point. The records because of which
-// earlier ones were dropped become durable too.
+// earlier ones were dropped become durable too, with the markers of their transactions, and a producer
+// snapshot after the cleaned segments.
 func (c *cleaning) complete(cleaned []*segment, last *segment) error {
 	modified, err := last.modified()
 	if err != nil {
@@ -462,10 +465,16 @@ func (c *cleaning) complete(cleaned []*segment, last *segment) error {
 		}
 	}
 	end := max(c.after(last), c.offsets.Latest()+1)
+	if c.txns {
+		end = max(end, c.view.HighWatermark)
+	}
 	if l.RecoveryPoint() < end {
 		if err := l.flush(end, false); err != nil {
 			return err
 		}
+	}
+	if err := l.settleSnapshots(c.after(last)); err != nil {
+		return err
 	}
 	if l.dir.checkpoints.offset(recoveryPointFile, l.tp) < end {
 		l.dir.checkpoints.writeRecoveryPoints()

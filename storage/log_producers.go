@@ -38,6 +38,25 @@ func (l *Log) rebuildProducers(logStart, upTo record.Offset) error {
 	return r.run()
 }
 
+// settleSnapshots ensures that no recovery begins with a producer snapshot below base, the base of the
+// segment after those that a cleaning replaces: it would replay cleaned segments, and a transaction
+// that was open at the snapshot would stay open if its marker has been removed. It makes the snapshot at
+// base durable, or removes all earlier ones if there is none.
+func (l *Log) settleSnapshots(base record.Offset) error {
+	l.flushing.Lock()
+	defer l.flushing.Unlock()
+	l.mu.Lock()
+	snapshot, err := l.producers.settleSnapshots(base)
+	l.mu.Unlock()
+	if err == nil && snapshot != "" {
+		err = ignoreMissing(l.syncFile(snapshot))
+	}
+	if err == nil {
+		err = l.names.settle(func() error { return l.env.fs.SyncDir(l.Path()) })
+	}
+	return l.ioError("Error while flushing producer state snapshot for %s in dir %s", err)
+}
+
 // stateRebuild makes state the producer state of the log range [logStart, upTo).
 type stateRebuild struct {
 	state          *producerState

@@ -90,7 +90,8 @@ func (l *Log) OffsetOfMaxTimestamp() (TimestampedOffset, error) {
 	})
 }
 
-// findLargest finds the first record with the segment's largest timestamp.
+// findLargest finds the first record with the segment's largest timestamp. As in Kafka, there is none
+// if a cleaning has emptied the batch.
 func (s *segment) findLargest(p *pin, stamp timestampOffset, end int64) (TimestampedOffset, error) {
 	from, err := s.index.lookup(stamp.offset)
 	if err != nil {
@@ -107,10 +108,10 @@ func (s *segment) findLargest(p *pin, stamp timestampOffset, end int64) (Timesta
 		if b.MaxTimestamp() != stamp.timestamp {
 			continue
 		}
-		found := TimestampedOffset{stamp.timestamp, b.LastOffset(), b.PartitionLeaderEpoch()}
+		found := notFound
 		err = b.EachTimestamp(func(offset record.Offset, ms int64) error {
 			if ms == stamp.timestamp {
-				found.Offset = offset
+				found = TimestampedOffset{ms, offset, b.PartitionLeaderEpoch()}
 				return errStop
 			}
 			return nil

@@ -180,6 +180,21 @@ func (s *producerState) syncLatest() error {
 	})
 }
 
+// settleSnapshots returns the path of the snapshot at the offset, which the caller must make durable. If
+// there is none, it removes all earlier snapshots. The caller must make the names durable.
+func (s *producerState) settleSnapshots(at record.Offset) (path string, err error) {
+	if _, found := slices.BinarySearch(s.snapshots, at); found {
+		return s.snapshotFile(at), nil
+	}
+	for len(s.snapshots) > 0 && s.snapshots[0] < at {
+		if err := s.removeSnapshot(s.snapshots[0]); err != nil {
+			return "", err
+		}
+		s.noteNames()
+	}
+	return "", nil
+}
+
 // truncateAndReload makes the state that of the log range [logStart, logEnd]. It removes snapshots
 // outside the range. Unless the state ends at logEnd, it loads the newest remaining snapshot,
 // without the producers that have expired at now (ms), and adds the earlier batches that the old
