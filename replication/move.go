@@ -112,7 +112,7 @@ func (mv *move) step(buf *[]byte) (moveOutcome, error) {
 }
 
 // align truncates the future log to the part that it shares with the current log, and restarts it
-// if there is none. It fails if the future log is of a topic that was deleted and created again.
+// if there is none, or if the current log was cleaned while the future log was away. It fails if the future log is of a topic that was deleted and created again.
 func (mv *move) align(current, future *storage.Log) error {
 	if marked, keep := mv.takeMark(); marked {
 		if err := future.AssignTopicID(current.TopicID()); err != nil { // a crash may have lost the future log's
@@ -120,6 +120,13 @@ func (mv *move) align(current, future *storage.Log) error {
 		}
 		if err := mv.truncate(current, future, keep); err != nil {
 			return err
+		}
+		if same, err := current.BeginsWith(future); err != nil {
+			return err
+		} else if !same {
+			mv.m.mover.log.Infof("Copying %s again from its start, because the log has been cleaned since the move began", mv.id)
+			start := current.Offsets().LogStart
+			return future.TruncateFullyAndStartAt(start, start)
 		}
 	}
 	at, end := current.Offsets(), future.Offsets().LogEnd

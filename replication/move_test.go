@@ -112,6 +112,107 @@ func TestAMoveCopiesRecordsWrittenMeanwhileAndEpochs(t *testing.T) {
 	}
 }
 
+// The directory of a future log is away while the current log is cleaned, so the future log has a value
+// without the tombstone that deleted it.
+func TestAFutureLogIsCopiedAgainIfItsLogWasCleanedMeanwhile(t *testing.T) {
+	fs := vfs.NewMem()
+	open := func(dirs ...string) *testBroker {
+		b := newTestBrokerOn(t, fs, dirs, func(o *Options) { o.FetchPartitionBytes = 1 })
+		c := b.topicDefaults()
+		c.CleanupCompact, c.CleanupDelete, c.SegmentBytes, c.MinCleanableDirtyRatio, c.DeleteRetentionMs = true, false, 100, 0, 0
+		b.topics[testTopic] = c
+		b.logs.SetTopicConfig(testTopic, c)
+		b.know(ourID)
+		b.holdMoves()
+		b.lead(0, []int32{ourID}, ourID)
+		return b
+	}
+	b := open(testDir, otherDir)
+	b.put("gone", "value")
+	b.put("gone", "later value")
+	if _, err := b.logs.CreateFuture(partition0, otherDir); err != nil {
+		t.Fatal(err)
+	}
+	if outcome, err := newMove(b.Manager, b.partition()).step(new([]byte)); outcome != moveContinues || err != nil {
+		t.Fatalf("the copy of the first batch: %d, %v", outcome, err)
+	}
+	b.stop()
+
+	b = open(testDir)
+	b.put("gone", "")
+	o := storage.DefaultOptions()
+	o.Cleaner.Backoff = time.Millisecond
+	b.logs.SetLive(o)
+	b.logs.Start()
+	eventually(t, "the deleted key to be cleaned away", func() bool {
+		b.put("last", "value") // each cleaning needs something new
+		return !strings.Contains(b.keys(), "gone")
+	})
+	b.stop()
+
+	b = open(testDir, otherDir)
+	if future := b.logs.FutureLog(partition0); future == nil || future.Offsets().LogEnd != 1 {
+		t.Fatalf("the future log is %v", future)
+	}
+	b.SetRates(Rates{Leader: NoQuota, Follower: NoQuota, Moves: NoQuota})
+	b.moved(otherDir)
+	if keys := b.keys(); strings.Contains(keys, "gone") || !strings.Contains(keys, "last") {
+		t.Errorf("after the move the log has the keys %s", keys)
+	}
+}
+
+// put appends a record with a key to partition 0. An empty value is a tombstone.
+func (b *testBroker) put(key, value string) {
+	b.t.Helper()
+	w := record.NewBuilder(record.Defaults())
+	v := []byte(value)
+	if value == "" {
+		v = nil
+	}
+	if err := w.Append(time.Now().UnixMilli(), []byte(key), v); err != nil {
+		b.t.Fatal(err)
+	}
+	set, err := w.Build()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	p := b.NewProduce()
+	p.Version, p.Acks = 9, 1
+	p.Add(testTopic, 0, set)
+	p.Append()
+	wantCode(b.t, "produce", p.Partitions[0].Err, protocol.None)
+}
+
+// keys returns the keys of the records of partition 0, in order.
+func (b *testBroker) keys() string {
+	b.t.Helper()
+	var keys []string
+	log, buf := b.partition().Log(), []byte(nil)
+	for next := log.Offsets().LogStart; next < log.Offsets().LogEnd; {
+		data, err := log.Read(storage.Read{Offset: next, MaxBytes: 1 << 20})
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		set, err := readAll(&data, &buf)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		if len(set) == 0 {
+			break
+		}
+		for batch, err := range record.Batches(set) {
+			if err != nil {
+				b.t.Fatal(err)
+			}
+			next = batch.NextOffset()
+			if err := batch.Each(func(r *record.Record) error { keys = append(keys, string(r.Key)); return nil }); err != nil {
+				b.t.Fatal(err)
+			}
+		}
+	}
+	return strings.Join(keys, " ")
+}
+
 func TestRefusedMoves(t *testing.T) {
 	b := twoDirs(t)
 	unknown := TopicPartition{Topic: "nobody", Partition: 0}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
 )
 
 // A log is moved to another directory by means of a future log there, which is filled like a
@@ -85,6 +86,59 @@ func (m *Manager) CopyEpochs(tp TopicPartition) {
 	if current, future := m.logs.get(tp, false), m.logs.get(tp, true); current != nil && future != nil {
 		future.epochs.copyFrom(current.epochs.list(), future.Offsets().LogEnd)
 	}
+}
+
+// BeginsWith reports whether the log begins with the data of a future log, from the later of both log
+// starts on. It does not if it was cleaned while the directory of the future log was away: the future
+// log may then have a record without the tombstone that deleted it, or without the marker that
+// aborted it. Only sizes are compared, because a cleaning that removes a record changes them. A future
+// log that is longer than the log counts as its beginning.
+func (l *Log) BeginsWith(future *Log) (bool, error) {
+	ours, theirs := l.Offsets(), future.Offsets()
+	from, to := max(ours.LogStart, theirs.LogStart), theirs.LogEnd
+	if from >= to || to > ours.LogEnd {
+		return true, nil
+	}
+	size, err := l.bytesBetween(from, to)
+	if err != nil {
+		return false, err
+	}
+	copied, err := future.bytesBetween(from, to)
+	return size == copied, err
+}
+
+// bytesBetween returns the size of the batches from the one that holds offset from up to the one that
+// holds offset to.
+func (l *Log) bytesBetween(from, to record.Offset) (int64, error) {
+	for {
+		v := l.positions.load()
+		upTo, err := v.bytesBefore(to)
+		before := int64(0)
+		if err == nil {
+			before, err = v.bytesBefore(from)
+		}
+		if err == nil || !l.changedSince(&v) {
+			return upTo - before, l.ioError("Error while comparing the sizes of %s in dir %s", err)
+		}
+	}
+}
+
+// bytesBefore returns the size of the batches before the one that holds the offset.
+func (v *view) bytesBefore(offset record.Offset) (size int64, err error) {
+	i := max(v.floor(offset), 0)
+	for j := range i {
+		size += v.end(j)
+	}
+	p, err := v.pin(v.segments[i])
+	if err != nil {
+		return 0, err
+	}
+	defer p.release()
+	at, found, err := v.segments[i].translate(p.handle, offset, v.end(i))
+	if found == 0 {
+		at = v.end(i)
+	}
+	return size + at, err
 }
 
 // SettleFuture makes durable in the future log everything that is durable in the current one, so

@@ -18,6 +18,7 @@ import (
 	"github.com/monedula/monedula/internal/vfs"
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
+	"github.com/monedula/monedula/record"
 	"github.com/monedula/monedula/settings"
 )
 
@@ -279,6 +280,55 @@ func TestAFutureLogReplacesTheCurrentOne(t *testing.T) {
 	appendValues(t, now, 1, "z")
 	h.restart(t)
 	wantEqual(t, "records", len(all(t, h.Log(partition0), 0)), 3)
+}
+
+// A future log is a beginning of its log wherever their segments and their starts are, and is none if it
+// has a batch of another size.
+func TestALogBeginsWithItsCopy(t *testing.T) {
+	h := start(t, vfs.NewMem(), func(c *ManagerConfig) { c.Dirs = []string{"/a", "/b"} })
+	c := testTopic()
+	c.SegmentBytes = 500
+	l := h.log(t, c)
+	future, err := h.CreateFuture(partition0, "/b")
+	noError(t, err)
+	begins := func(when string, want bool) {
+		t.Helper()
+		got, err := l.BeginsWith(future)
+		noError(t, err)
+		wantEqual(t, when, got, want)
+	}
+	begins("empty", true)
+	for i := range 40 {
+		appendValues(t, l, 1, make([]string, 1+i%4)...)
+	}
+	copied := 0
+	eachBatch(t, l, func(b record.Batch) {
+		if copied++; copied > 30 {
+			return
+		}
+		_, err := future.AppendAsFollower(slices.Clone(b), 0)
+		noError(t, err)
+		begins(fmt.Sprintf("%d batches", copied), true)
+		if copied%7 == 0 {
+			roll(t, future)
+		}
+	})
+	for _, start := range []record.Offset{1, 20, 21, 22, 50, 90} { // also in the middle of batches
+		l.SetHighWatermark(l.Offsets().LogEnd)
+		noError(t, l.IncrementLogStart(start))
+		_, err := l.DeleteOldSegments()
+		noError(t, err)
+		begins(fmt.Sprintf("the log starts at %d", start), true)
+	}
+	_, err = future.TruncateTo(30)
+	noError(t, err)
+	begins("the copy ends below the log start", true)
+	noError(t, future.TruncateFullyAndStartAt(90, 90))
+	appendValues(t, future, 1, "longer than the value in the log", "", "")
+	begins("another batch", false)
+	_, err = l.TruncateTo(91)
+	noError(t, err)
+	begins("a copy that is longer", true)
 }
 
 func TestAnIncompleteFutureLogDoesNotReplaceTheCurrentOne(t *testing.T) {
