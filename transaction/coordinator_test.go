@@ -432,6 +432,24 @@ func TestAnExhaustedProducerGetsANewID(t *testing.T) {
 	})
 }
 
+// Each corrupt record is skipped, and all others of the partition are loaded, also before a record of
+// an unknown kind at the end. The table also contains the outcome on a real broker.
+func TestRecordsAroundACorruptOneAreLoaded(t *testing.T) {
+	for _, r := range topictest.CorruptRecords(t) {
+		inCluster(t, func(f *fakeCluster) {
+			log := r.TransactionLog(t, "before", "x", "after")
+			f.topic.Lock()
+			f.topic.Logs[0], f.topic.Ends[0] = append(log, topictest.UnknownKeyAtTheEnd(t, 5)...), 6
+			f.topic.Unlock()
+			f.resign()
+			f.lead()
+			states := fmt.Sprintf("%s, %s, %s", f.state("before"), f.state("x"), f.state("after"))
+			code := f.c.InitProducerID(context.Background(), "x", 60_000, nil).Code
+			f.expect(r.Name, fmt.Sprintf("%s, %s", states, code.Name()), r.Ours)
+		})
+	}
+}
+
 func TestDamagedRecordsAreSkippedAndNamed(t *testing.T) {
 	inCluster(t, func(f *fakeCluster) {
 		f.init("x")
