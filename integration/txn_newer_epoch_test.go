@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -13,7 +14,8 @@ import (
 // A batch with a newer epoch than the producer has, in its open transaction, is accepted: a leader
 // that knows the transaction does not ask the coordinator again. The marker of the transaction is
 // then refused, and its transactional id stays in PrepareCommit, also after the coordinator has loaded
-// it again. A real broker has the same hole. An administrator can only free the partition.
+// it again. A real broker has the same hole. An administrator can only free its partitions, with a
+// request or with kafka-transactions.sh abort.
 func TestANewerEpochInAnOpenTransactionBlocksItAsOnARealBroker(t *testing.T) {
 	kinds := []string{"ours"}
 	if testkit.FullMatrices() {
@@ -27,7 +29,7 @@ func TestANewerEpochInAnOpenTransactionBlocksItAsOnARealBroker(t *testing.T) {
 func endWithANewerEpoch(t *testing.T, kind string) {
 	c := newCluster(t, []string{"transaction.state.log.replication.factor=1", "transaction.state.log.min.isr=1", "transaction.state.log.num.partitions=1",
 		"log.retention.ms=-1"}, kind) // the records are years old
-	c.createTopic("load", [][]int32{{1}, {1}})
+	c.createTopic("load", [][]int32{{1}, {1}, {1}})
 	m := c.members[0]
 	l := link(t, m.address())
 	ask := func(req kmsg.Request, version int16) kmsg.Response {
@@ -51,14 +53,16 @@ func endWithANewerEpoch(t *testing.T, kind string) {
 		p = initialize()
 		return p.ErrorCode == 0
 	})
-	ask(addPartitionsRequest(id, p.ProducerID, p.ProducerEpoch, "load", 0), 3)
-	produce := func(epoch int16) protocol.ErrorCode {
-		req := produceRequest("load", 0, transactionalBatch(p.ProducerID, epoch, 0), 9)
-		req.TransactionID = kmsg.StringPtr(id)
-		return protocol.ErrorCode(ask(req, 9).(*kmsg.ProduceResponse).Topics[0].Partitions[0].ErrorCode)
-	}
-	if first, newer := produce(p.ProducerEpoch), produce(p.ProducerEpoch+1); first != protocol.None || newer != protocol.None {
-		t.Fatalf("a batch of the producer: %s; one with the next epoch: %s", first.Name(), newer.Name())
+	for partition := range int32(3) {
+		ask(addPartitionsRequest(id, p.ProducerID, p.ProducerEpoch, "load", partition), 3)
+		produce := func(epoch int16) protocol.ErrorCode {
+			req := produceRequest("load", partition, transactionalBatch(p.ProducerID, epoch, 0), 9)
+			req.TransactionID = kmsg.StringPtr(id)
+			return protocol.ErrorCode(ask(req, 9).(*kmsg.ProduceResponse).Topics[0].Partitions[0].ErrorCode)
+		}
+		if first, newer := produce(p.ProducerEpoch), produce(p.ProducerEpoch+1); first != protocol.None || newer != protocol.None {
+			t.Fatalf("partition %d: a batch of the producer: %s; one with the next epoch: %s", partition, first.Name(), newer.Name())
+		}
 	}
 	if code := ask(endTxnRequest(id, p.ProducerID, p.ProducerEpoch, true), 3).(*kmsg.EndTxnResponse).ErrorCode; code != 0 {
 		t.Fatalf("EndTxn: error %d", code)
@@ -86,8 +90,24 @@ func endWithANewerEpoch(t *testing.T, kind string) {
 	if code := ask(abort, 1).(*kmsg.WriteTxnMarkersResponse).Markers[0].Topics[0].Partitions[0].ErrorCode; code != 0 {
 		t.Errorf("the marker of an administrator: error %d", code)
 	}
-	if got := lastStable(ask(listEndRequest("load", 1), 7)); got == 0 {
-		t.Error("the partition is still blocked after the marker of an administrator")
+	tools := map[int32]func(args ...string){1: func(args ...string) { must(t, "kafka-transactions", args...) }}
+	tools[2] = tools[1]
+	if testkit.FullMatrices() {
+		tools[2] = func(args ...string) {
+			if out, errs, code := testkit.RealKafka(t, "3.9.1").Run(t, "org.apache.kafka.tools.TransactionsCommand", args...); code != 0 {
+				t.Errorf("the real tool: exit code %d\n%s%s", code, out, errs)
+			}
+		}
+	}
+	for partition, tool := range tools {
+		tool("--bootstrap-server", m.address(), "abort", "--topic", "load", "--partition", fmt.Sprint(partition), "--start-offset", "0")
+	}
+	for partition := range int32(3) {
+		request := listEndRequest("load", 1)
+		request.Topics[0].Partitions[0].Partition = partition
+		if got := lastStable(ask(request, 7)); got == 0 {
+			t.Errorf("partition %d is still blocked after the marker of an administrator", partition)
+		}
 	}
 	m.process().Kill()
 	c.restart(m)
