@@ -23,38 +23,38 @@ unit=$(go list ./... | grep -v -e /integration -e /internal/lint) # lint.sh runs
 pattern() { sed -nE "s,^($1) +(.* )?,,p" scripts/lanes.txt | sed 's,/\.\.\.$,(/.*)?,' | paste -sd '|' -; }
 plain="/($(pattern plain))\$" first=first unraced="^($(pattern unraced))\$"
 if [ -n "${MONEDULA_TEST_ALL:-}" ]; then
-  raced=$unit plain=$unit first='first|all' fuzzed=20 skipped=() limit=3h
+  raced=$unit plain=$unit first='first|all' second=apache fuzzed=20 skipped=() limit=3h
 else
-  raced=$(grep -vE "$plain" <<<"$unit") plain=$(grep -E "$plain" <<<"$unit") fuzzed=2 skipped=(-skip "$unraced") limit=1h
+  raced=$(grep -vE "$plain" <<<"$unit") plain=$(grep -E "$plain" <<<"$unit") second=embedded fuzzed=2 skipped=(-skip "$unraced") limit=1h
 fi
 first="^($(pattern "$first"))\$" elsewhere=$first # tests that the second lane leaves out
 [ -n "${MONEDULA_TEST_ALL:-}" ] || elsewhere+="|^($(pattern long))\$"
 failed=0
 
-# Most of the time of the integration tests is spent waiting for other programs, so they run in two
-# concurrent lanes of about the same length, the tests without the race detector at the end of the
-# first.
-# Lint, compiling and fuzzing use the remaining CPU time at the lowest priority.
+# Three lanes run at the same time: two of integration tests, which mostly wait for other programs, and
+# one of everything else, which uses the CPU time that they leave. It has a lower priority, so tests
+# that wait for other programs do not wait for it. In `make test` the second lane uses the embedded
+# ZooKeeper server; with MONEDULA_TEST_ALL both use Apache ZooKeeper, and in the end all integration
+# tests run on the embedded server, without the full matrices.
+tests -count 1 -timeout "$limit" -run "$first" ./integration & lane=$!
 {
-  tests -count 1 -timeout "$limit" -run "$first" ./integration || failed=1
-  tests -timeout 30m $plain || failed=1
+  others_failed=0
+  renice -n 10 $BASHPID >/dev/null
+  scripts/lint.sh || others_failed=1
+  tests -timeout 30m $plain || others_failed=1
   if [ -z "${MONEDULA_TEST_ALL:-}" ]; then
-    tests -timeout 30m -run "$unraced" $(sed -nE 's,^unraced +([^ ]*) .*,./\1,p' scripts/lanes.txt | sort -u) || failed=1
+    tests -timeout 30m -run "$unraced" $(sed -nE 's,^unraced +([^ ]*) .*,./\1,p' scripts/lanes.txt | sort -u) || others_failed=1
   fi
-  exit $failed
-} & lane=$!
-{
-  background_failed=0
-  nice -n 19 scripts/lint.sh || background_failed=1
-  nice -n 19 go test -vet=off -race -exec true $raced >/dev/null || background_failed=1 # compiles the tests that run below
-  nice -n 19 scripts/fuzz.sh "$fuzzed" || background_failed=1
-  exit $background_failed
-} & background=$!
-tests -count 1 -timeout "$limit" -skip "$elsewhere" ./integration/... || failed=1
+  (unset MONEDULA_TEST_ALL; tests -race -timeout 30m "${skipped[@]}" $raced) || others_failed=1
+  nice -n 19 scripts/fuzz.sh "$fuzzed" || others_failed=1
+  exit $others_failed
+} & others=$!
+MONEDULA_ZOOKEEPER=$second tests -count 1 -timeout "$limit" -skip "$elsewhere" ./integration/... || failed=1
 wait "$lane" || failed=1
-
-(unset MONEDULA_TEST_ALL; tests -race "${skipped[@]}" $raced) || failed=1
-wait "$background" || failed=1
+wait "$others" || failed=1
+if [ -n "${MONEDULA_TEST_ALL:-}" ]; then
+  (unset MONEDULA_TEST_ALL; MONEDULA_ZOOKEEPER=embedded tests -count 1 -timeout "$limit" -skip "^($(pattern long))\$" ./integration) || failed=1
+fi
 
 cat "$results"/* >"$results/all"
 echo "The slowest ten:"
