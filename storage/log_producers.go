@@ -49,12 +49,12 @@ func (l *Log) settleSnapshots(base record.Offset) error {
 	snapshot, err := l.producers.settleSnapshots(base)
 	l.mu.Unlock()
 	if err == nil && snapshot != "" {
-		err = ignoreMissing(l.syncFile(snapshot))
+		err = l.syncFile(snapshot)
 	}
-	if err == nil {
-		err = l.names.settle(func() error { return l.env.fs.SyncDir(l.Path()) })
+	if err != nil {
+		return err
 	}
-	return l.ioError("Error while flushing producer state snapshot for %s in dir %s", err)
+	return l.names.settle(func() error { return l.env.fs.SyncDir(l.Path()) })
 }
 
 // stateRebuild makes state the producer state of the log range [logStart, upTo).
