@@ -33,8 +33,9 @@ type Config struct {
 	// ReuseBuffer makes the bytes of a response valid only until the next request. It is for
 	// callers that send many requests with large responses.
 	ReuseBuffer bool
-	// Observe is called after each request with its error, or nil. A request that the caller or Close
-	// ended is left out. nil: not called.
+	// Observe is called after each request with its error, or nil. The error is
+	// context.DeadlineExceeded if the caller's time ran out. A request that the caller or Close
+	// canceled is left out. nil: not called.
 	Observe func(address string, err error)
 	Traffic *Traffic // counts what the link does; nil: it is not counted
 }
@@ -171,8 +172,12 @@ func (l *Link) inTurn(ctx context.Context, f func(context.Context) (kmsg.Respons
 	default:
 	}
 	resp, err := f(ctx)
-	if l.cfg.Observe != nil && ctx.Err() == nil {
-		l.cfg.Observe(l.cfg.Address, err)
+	if l.cfg.Observe != nil && !errors.Is(ctx.Err(), context.Canceled) {
+		observed := err
+		if err != nil && ctx.Err() != nil {
+			observed = ctx.Err()
+		}
+		l.cfg.Observe(l.cfg.Address, observed)
 	}
 	if err == nil {
 		return resp, nil

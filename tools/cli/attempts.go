@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -46,6 +47,18 @@ func (e *Env) NotReached(address, reason string) {
 		}
 	}
 	a.failed = append(a.failed, &failure{address, reason, 1})
+}
+
+// Unanswered records that the time of the tool ran out while it waited for an address. A failure of
+// the address that is known already says more and stays.
+func (e *Env) Unanswered(address string) {
+	a := &e.attempts
+	a.mu.Lock()
+	known := slices.ContainsFunc(a.failed, func(f *failure) bool { return f.address == address })
+	a.mu.Unlock()
+	if !known {
+		e.NotReached(address, "no answer in time")
+	}
 }
 
 // RunExplained runs the program. If it fails, or if no address answered, it then prints a line to

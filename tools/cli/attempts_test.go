@@ -28,6 +28,11 @@ func TestAToolThatFailsNamesTheAddressesThatDidNotAnswer(t *testing.T) {
 			env.Reached("b:2")
 		}, ""},
 		{"an exit code of 0 although nothing answered", 0, func(env *Env) { env.NotReached("a:1", "no such host") }, "Tried without success: a:1: no such host.\n"},
+		{"the end of the time", 1, func(env *Env) {
+			env.NotReached("a:1", "connection refused")
+			env.Unanswered("a:1")
+			env.Unanswered("b:2")
+		}, "Tried without success: a:1: connection refused; b:2: no answer in time.\n"},
 	} {
 		var errs bytes.Buffer
 		env := &Env{Stderr: &errs}

@@ -94,7 +94,11 @@ func Connect(ctx context.Context, env *cli.Env, client string, servers []string,
 			return peerlink.NewCluster(reachable, peerlink.Config{ClientID: strings.TrimPrefix(client, "AdminClient clientId="), RequestTimeout: 30 * time.Second, ConnectTimeout: 10 * time.Second,
 				Observe: observer(env)}), nil
 		}
-		env.NotReached(server, Reason(err))
+		if ctx.Err() != nil {
+			env.Unanswered(server)
+		} else {
+			env.NotReached(server, Reason(err))
+		}
 		node := -1 - attempt%len(servers)
 		log.Warnf("[%s] Connection to node %d (%s) could not be established. Node may not be available.", client, node, address(server))
 		if !time.Now().Before(deadline) {

@@ -94,6 +94,10 @@ func observer(env *cli.Env) func(address string, err error) {
 			env.Reached(address)
 			return
 		}
+		if errors.Is(err, context.DeadlineExceeded) {
+			env.Unanswered(address)
+			return
+		}
 		env.NotReached(address, Reason(err))
 	}
 }
