@@ -136,6 +136,20 @@ func (b *brokers) BrokerNode(ctx context.Context, id metadata.BrokerID) (info *B
 	return info, n.Stat.EphemeralOwner, err
 }
 
+// RegistrationTimes returns when a broker wrote its node, in ms: by the clock of the broker, and by
+// that of ZooKeeper.
+func (b *brokers) RegistrationTimes(ctx context.Context, id metadata.BrokerID) (broker, zooKeeper int64, err error) {
+	n, err := b.nodes.ReadUnwatched(ctx, BrokerPath(id))
+	if err != nil {
+		return 0, 0, err
+	}
+	info, err := brokerOf(id, n)
+	if err != nil {
+		return 0, 0, err
+	}
+	return info.Timestamp, n.Stat.Mtime, nil
+}
+
 func brokerOf(id metadata.BrokerID, n zkclient.Node) (*BrokerInfo, error) {
 	info, err := decodeBroker(id, n.Data)
 	if err != nil {

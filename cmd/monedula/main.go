@@ -11,6 +11,7 @@ import (
 	"github.com/monedula/monedula/tools"
 	"github.com/monedula/monedula/tools/checkconfig"
 	"github.com/monedula/monedula/tools/cli"
+	"github.com/monedula/monedula/tools/doctor"
 	"github.com/monedula/monedula/tools/server"
 )
 
@@ -41,6 +42,8 @@ func run(args []string) int {
 		return runTool(server.UncleanableTool, args[1:])
 	case checkconfig.Tool.Name:
 		return runTool(checkconfig.Tool, args[1:])
+	case doctor.Tool.Name:
+		return runTool(doctor.Tool, args[1:])
 	case runClass:
 		return runByClass(args[1:])
 	}
@@ -99,6 +102,7 @@ func usage() {
 	fmt.Fprintf(os.Stderr, "  %-28s %s\n", server.ZooKeeperStartCommand, "Starts an embedded ZooKeeper server of one node.")
 	fmt.Fprintf(os.Stderr, "  %-28s %s\n", server.UncleanableTool.Name, server.UncleanableTool.Summary)
 	fmt.Fprintf(os.Stderr, "  %-28s %s\n", checkconfig.Tool.Name, checkconfig.Tool.Summary)
+	fmt.Fprintf(os.Stderr, "  %-28s %s\n", doctor.Tool.Name, doctor.Tool.Summary)
 	all := tools.All()
 	for _, name := range tools.Names() {
 		fmt.Fprintf(os.Stderr, "  %-28s %s\n", name, all[name].Summary)

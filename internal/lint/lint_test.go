@@ -51,7 +51,7 @@ var allowed = map[string][]string{
 	"lag":             {},
 	"broker/api":      {"admin", "controller", "network", "replication", "storage", "zkstore", "group", "transaction", "producerids"},
 	"broker":          {"*"},
-	"cmd/monedula":    {"broker", "tools", "tools/cli", "tools/checkconfig", "tools/server", "settings/check", "zkserver", "internal/gcpacer"},
+	"cmd/monedula":    {"broker", "tools", "tools/cli", "tools/checkconfig", "tools/doctor", "tools/server", "settings/check", "zkserver", "internal/gcpacer"},
 
 	// The tools: their command line, their connections, and a package for each family. Families do
 	// not import one another; tools lists them all.
@@ -63,6 +63,7 @@ var allowed = map[string][]string{
 	"tools/cluster":      {"tools/cli", "tools/client"},
 	"tools/configs":      {"tools/cli", "tools/client", "admin", "zkstore"},
 	"tools/console":      {"tools/cli", "tools/client", "tools/decode", "zkconsumer", "zkstore"},
+	"tools/doctor":       {"tools/cli", "tools/client", "settings/check", "zkstore"},
 	"tools/dump":         {"tools/cli", "tools/decode", "storage"},
 	"tools/election":     {"tools/cli", "tools/client", "tools/jsoninput", "zkstore"},
 	"tools/groups":       {"tools/cli", "tools/client"},
