@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"github.com/monedula/monedula/metadata"
+	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
+	"github.com/monedula/monedula/replication"
 	"github.com/monedula/monedula/storage"
 )
 
@@ -23,7 +25,8 @@ type Load[E any] interface {
 	// Oversized reports that a batch has more bytes than the buffer.
 	Oversized(bytes int)
 	// Entries returns what was loaded, by key. err is not nil if the log was not read to its end:
-	// ErrNoLog, or the error of reading it. The entries read before are used nevertheless.
+	// ErrNoLog, or the error of reading it. The entries read before are used nevertheless, except if
+	// there is no log or its directory has failed.
 	Entries(err error) map[string]*E
 	// Publishing is called with the partition locked, before the entries can be found.
 	Publishing(entries []*E)
@@ -63,13 +66,9 @@ func (r *Runtime[E]) Elect(index int32, epoch metadata.LeaderEpoch) (Election, m
 		p.epoch = epoch
 		return AlreadyOwned, known
 	}
-	p.epoch, p.ownership, p.loadDone = epoch, loading, make(chan struct{})
-	ticket := p.loadDone
-	l, began := r.cfg.NewLoad(index, epoch), time.Now()
-	r.Go(func() {
-		defer close(ticket)
-		r.load(index, ticket, l, began)
-	})
+	p.epoch, p.ownership, p.loadDone = epoch, beingLoaded, make(chan struct{})
+	o := &loading[E]{r: r, index: index, ticket: p.loadDone, l: r.cfg.NewLoad(index, epoch), began: r.cfg.Now()}
+	r.Begin(Work{Run: o.run, Step: o.step})
 	return Scheduled, known
 }
 
@@ -121,41 +120,110 @@ func (r *Runtime[E]) AwaitLoaded(index int32) bool {
 	}
 }
 
-// load reads the partition and publishes its entries, unless the leadership is lost or Stop is called
-// in the meantime: the log may not have been read to its end, so the entries may be outdated.
-// ticket is the partition's loadDone channel for this load: if it has been replaced, the load is
-// obsolete.
-func (r *Runtime[E]) load(index int32, ticket chan struct{}, l Load[E], began time.Time) {
+// loading is the load of a partition that runs. Unless the leadership is lost, the log directory fails
+// or Stop is called in the meantime, its entries are published: otherwise the log may not have been read
+// to its end, so they may be outdated.
+type loading[E any] struct {
+	r      *Runtime[E]
+	index  int32
+	ticket chan struct{} // the partition's loadDone channel for this load: if it has been replaced, the load is obsolete
+	l      Load[E]
+	began  time.Time
+	waited time.Duration // from began to the first read
+
+	entries    map[string]*E // nil: not read yet
+	replicated bool          // all that was read is on all in-sync replicas, or need not be
+	end        replication.Written
+	lost       bool // this broker cannot serve the partition, though it may not have resigned yet
+}
+
+// run does all of the load.
+func (o *loading[E]) run() {
+	o.read()
+	for !o.publish(waitStep) {
+	}
+}
+
+// step does the next part of the load, without waiting.
+func (o *loading[E]) step() (left bool) {
+	if o.entries == nil {
+		o.read()
+	}
+	return !o.publish(0)
+}
+
+// current reports whether the entries are still wanted. The caller must hold the partition's mu.
+func (o *loading[E]) current() bool {
+	return o.r.partitions[o.index].loadDone == o.ticket && !o.r.ended()
+}
+
+func (o *loading[E]) wanted() bool {
+	p := &o.r.partitions[o.index]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return o.current()
+}
+
+// read reads the partition.
+func (o *loading[E]) read() {
+	r := o.r
 	r.loads <- struct{}{}
 	defer func() { <-r.loads }()
-	waited := time.Since(began)
-	p := &r.partitions[index]
-	current := func() bool { return p.loadDone == ticket && !r.ended() } // the caller must hold p.mu
-	wanted := func() bool {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		return current()
-	}
+	o.waited = r.cfg.Now().Sub(o.began)
 	err := ErrNoLog
-	if log := r.cfg.Topic.Log(index); log != nil {
-		err = Read(log, r.cfg.LoadBuffer, wanted, l.Oversized, l.Apply)
+	if log := r.cfg.Topic.Log(o.index); log != nil {
+		err = Read(log, r.cfg.LoadBuffer, o.wanted, o.l.Oversized, o.l.Apply)
 	}
-	entries := l.Entries(err)
-	loaded := make([]*E, 0, len(entries)) // a copy, since entries changes once it is published
-	for _, e := range entries {
+	o.lost = err == ErrNoLog || errors.Is(err, protocol.KafkaStorageError)
+	if o.replicated = !r.cfg.Replicated; !o.replicated && !o.lost {
+		var unled error
+		o.end, unled = r.cfg.Topic.End(o.index)
+		o.lost = unled != nil
+	}
+	o.entries = o.l.Entries(err)
+	if o.entries == nil {
+		o.entries = map[string]*E{}
+	}
+}
+
+// publish publishes the entries, if necessary when all that was read is replicated. It waits for that
+// at most for the given time, and reports whether the load has ended.
+func (o *loading[E]) publish(most time.Duration) (ended bool) {
+	if !o.replicated && !o.lost {
+		if !o.wanted() {
+			close(o.ticket)
+			return true
+		}
+		err := o.r.cfg.Topic.AwaitReplicated(o.index, o.end, most, o.r.done)
+		if errors.Is(err, protocol.RequestTimedOut) {
+			return false
+		}
+		o.replicated, o.lost = true, err != nil && !errors.Is(err, protocol.NotEnoughReplicasAfterAppend)
+	}
+	defer close(o.ticket)
+	r, p := o.r, &o.r.partitions[o.index]
+	loaded := make([]*E, 0, len(o.entries)) // a copy, since entries changes once it is published
+	for _, e := range o.entries {
 		loaded = append(loaded, e)
 	}
 	p.mu.Lock()
-	if !current() {
+	switch {
+	case !o.current():
 		p.mu.Unlock()
-		return
+		return true
+	case o.lost: // the entries would be missing
+		p.ownership, p.loadDone = notOwned, nil
+		p.mu.Unlock()
+		return true
 	}
-	l.Publishing(loaded)
-	p.ownership, p.entries, p.loadDone = owned, entries, nil
-	t := Term{Epoch: p.epoch, Began: began, Waited: waited}
+	o.l.Publishing(loaded)
+	p.ownership, p.entries, p.loadDone = owned, o.entries, nil
+	t := Term{Epoch: p.epoch, Began: o.began, Waited: o.waited}
 	p.mu.Unlock()
-	l.Published(loaded, t)
-	r.loadTimes.add(time.Now(), time.Since(began))
+	o.l.Published(loaded, t)
+	now := r.cfg.Now()
+	r.loadTimes.add(now, now.Sub(o.began))
+	return true
 }
 
 // Read calls apply for the batches of a log from its start to its current end, with one buffer of

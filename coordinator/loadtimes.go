@@ -49,4 +49,4 @@ func (l *loadTimes) of(now time.Time) (n int, most, avg time.Duration) {
 
 // LoadTimes returns the number, the maximum and the average duration of the loads in the last 30 to
 // 60 seconds.
-func (r *Runtime[E]) LoadTimes() (n int, most, avg time.Duration) { return r.loadTimes.of(time.Now()) }
+func (r *Runtime[E]) LoadTimes() (n int, most, avg time.Duration) { return r.loadTimes.of(r.cfg.Now()) }

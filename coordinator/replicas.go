@@ -16,6 +16,8 @@ type Topic interface {
 	// REQUEST_TIMED_OUT after timeout or when done is closed, and with NOT_LEADER_OR_FOLLOWER if
 	// the leadership has been lost since, even if it was won again.
 	AwaitReplicated(partition int32, w replication.Written, timeout time.Duration, done <-chan struct{}) error
+	// End returns the position of the end of a partition's log, for AwaitReplicated.
+	End(partition int32) (replication.Written, error)
 	// Log returns the log of a partition, or nil if this broker does not lead it.
 	Log(partition int32) Log
 }
@@ -49,6 +51,15 @@ func (r Replicas) AwaitReplicated(partition int32, w replication.Written, timeou
 		return err
 	}
 	return p.AwaitReplicated(w, timeout, done)
+}
+
+// End implements Topic.
+func (r Replicas) End(partition int32) (replication.Written, error) {
+	p, err := r.Manager().Partition(r.TopicName, partition)
+	if err != nil {
+		return replication.Written{}, err
+	}
+	return replication.EndOf(p)
 }
 
 // Log implements Topic.

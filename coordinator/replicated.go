@@ -29,8 +29,8 @@ type waitingAppend struct {
 const waitStep = 250 * time.Millisecond
 
 // AfterReplicated calls then with the outcome of an append, as of Topic.AwaitReplicated: at once if
-// it is known, else from a goroutine that the appends of the partition share. After Stop, then may
-// not be called.
+// it is known, else from background work that the appends of the partition share. After Stop, then
+// may not be called.
 func (r *Runtime[E]) AfterReplicated(index int32, w replication.Written, timeout time.Duration, then func(error)) {
 	err := r.cfg.Topic.AwaitReplicated(index, w, 0, r.done)
 	if !errors.Is(err, protocol.RequestTimedOut) {
@@ -40,44 +40,51 @@ func (r *Runtime[E]) AfterReplicated(index int32, w replication.Written, timeout
 	q := &r.partitions[index].waiting
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	until := time.Now().Add(timeout)
+	until := r.cfg.Now().Add(timeout)
 	if len(q.appends) == 0 || until.Before(q.next) {
 		q.next = until
 	}
 	q.appends = append(q.appends, waitingAppend{w, until, then})
 	if !q.running {
-		q.running = r.Go(func() { r.awaitAll(index, q) })
+		q.running = r.Begin(Work{
+			Run: func() {
+				for r.awaitFirst(index, q, waitStep) {
+				}
+			},
+			Step: func() bool { return r.awaitFirst(index, q, 0) },
+		})
 	}
 }
 
-// awaitAll waits for each append of the queue until it is empty.
-func (r *Runtime[E]) awaitAll(index int32, q *waiting) {
-	for {
-		first, patience, any := q.first()
-		if !any {
-			return
-		}
-		err := r.cfg.Topic.AwaitReplicated(index, first.written, patience, r.done)
-		if errors.Is(err, protocol.RequestTimedOut) {
-			for _, late := range q.late(r.done) {
-				late.then(err)
-			}
-			continue
-		}
-		q.pop()
-		first.then(err)
+// awaitFirst waits for the first append of the queue, at most for the given time. It returns false if
+// the queue is empty.
+func (r *Runtime[E]) awaitFirst(index int32, q *waiting, most time.Duration) bool {
+	first, patience, any := q.first(r.cfg.Now())
+	if !any {
+		return false
 	}
+	err := r.cfg.Topic.AwaitReplicated(index, first.written, min(patience, most), r.done)
+	if errors.Is(err, protocol.RequestTimedOut) {
+		for _, late := range q.late(r.cfg.Now(), r.done) {
+			late.then(err)
+		}
+		return true
+	}
+	q.pop()
+	first.then(err)
+	return true
 }
 
-// first returns the first append and how long to wait for it. If there is none, running ends.
-func (q *waiting) first() (first waitingAppend, patience time.Duration, any bool) {
+// first returns the first append and how long to wait until a timeout is over. If there is none,
+// running ends.
+func (q *waiting) first(now time.Time) (first waitingAppend, patience time.Duration, any bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(q.appends) == 0 {
 		q.appends, q.running = nil, false
 		return waitingAppend{}, 0, false
 	}
-	return q.appends[0], min(max(time.Until(q.next), 0), waitStep), true
+	return q.appends[0], max(q.next.Sub(now), 0), true
 }
 
 func (q *waiting) pop() {
@@ -88,10 +95,10 @@ func (q *waiting) pop() {
 }
 
 // late removes and returns the appends whose timeout is over, or all if done is closed.
-func (q *waiting) late(done <-chan struct{}) (late []waitingAppend) {
+func (q *waiting) late(now time.Time, done <-chan struct{}) (late []waitingAppend) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	now, all := time.Now(), false
+	all := false
 	select {
 	case <-done:
 		all = true

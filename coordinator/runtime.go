@@ -25,6 +25,14 @@ type Config[E any] struct {
 	LoadBuffer    int // bytes read at a time; a larger batch is read whole
 	// NewLoad returns a Load for a partition when the loading is scheduled.
 	NewLoad func(partition int32, epoch metadata.LeaderEpoch) Load[E]
+	// Replicated: entries are published only when all records of which they were made are on all in-sync
+	// replicas. Otherwise the next leader may not have some of them.
+	Replicated bool
+
+	Now func() time.Time // the clock; nil: time.Now
+	// Drive is given the steps of background work, which then needs no goroutine; nil: goroutines do
+	// the work. See Work.
+	Drive func(step func() (left bool))
 }
 
 // Runtime has the entries of the partitions that this broker leads. Create it with New, call Start
@@ -59,12 +67,15 @@ type ownership int8
 
 const (
 	notOwned ownership = iota
-	loading
+	beingLoaded
 	owned
 )
 
 // New returns a runtime without entries. It refuses requests until Start.
 func New[E any](cfg Config[E]) *Runtime[E] {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
 	r := &Runtime[E]{cfg: cfg,
 		partitions: make([]partition[E], max(cfg.Partitions, 1)),
 		loads:      make(chan struct{}, max(cfg.ParallelLoads, 1)),
@@ -116,10 +127,11 @@ func (r *Runtime[E]) Go(work func()) bool {
 	return !r.stopped
 }
 
-// Every calls work after each interval, from a goroutine of its own, until Stop.
+// Every calls work after each interval, as background work of its own, until Stop.
 func (r *Runtime[E]) Every(interval time.Duration, work func()) {
-	r.Go(func() {
-		ticker := time.NewTicker(max(interval, time.Millisecond))
+	interval = max(interval, time.Millisecond)
+	run := func() {
+		ticker := time.NewTicker(interval)
 		defer ticker.Stop()
 		for {
 			select {
@@ -129,7 +141,15 @@ func (r *Runtime[E]) Every(interval time.Duration, work func()) {
 				return
 			}
 		}
-	})
+	}
+	next := r.cfg.Now().Add(interval)
+	r.Begin(Work{Run: run, Step: func() bool {
+		if now := r.cfg.Now(); !now.Before(next) {
+			next = now.Add(interval)
+			work()
+		}
+		return true
+	}})
 }
 
 // Active reports whether requests are accepted.
@@ -156,7 +176,7 @@ func (r *Runtime[E]) Lookup(key string) (*E, protocol.ErrorCode) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch p.ownership {
-	case loading:
+	case beingLoaded:
 		return nil, protocol.CoordinatorLoadInProgress
 	case notOwned:
 		return nil, protocol.NotCoordinator
@@ -198,7 +218,7 @@ func (r *Runtime[E]) All() (entries []*E, isLoading bool) {
 	for i := range r.partitions {
 		p := &r.partitions[i]
 		p.mu.Lock()
-		isLoading = isLoading || p.ownership == loading
+		isLoading = isLoading || p.ownership == beingLoaded
 		for _, e := range p.entries {
 			entries = append(entries, e)
 		}

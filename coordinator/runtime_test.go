@@ -313,15 +313,13 @@ type brokenTopic struct {
 
 func (t brokenTopic) Log(int32) coordinator.Log { return t.log }
 
-type unreadable struct{}
+type unreadable struct{ err error }
 
 func (unreadable) Offsets() storage.Offsets { return storage.Offsets{LogStart: 3, LogEnd: 9} }
 
-func (unreadable) Read(storage.Read) (storage.Data, error) {
-	return storage.Data{}, errors.New("the disk failed")
-}
+func (u unreadable) Read(storage.Read) (storage.Data, error) { return storage.Data{}, u.err }
 
-// What was read before an error is used, as in Kafka.
+// What was read before an error is used, as in Kafka. Without a log, another broker has to coordinate.
 func TestFailedLoadsAreReported(t *testing.T) {
 	damaged := topictest.New()
 	write(t, damaged, 0, "k", "1")
@@ -334,8 +332,9 @@ func TestFailedLoadsAreReported(t *testing.T) {
 		want  string
 		value string
 	}{
-		"no log":          {nil, "failed: " + coordinator.ErrNoLog.Error(), "missing"},
-		"a failed read":   {unreadable{}, "failed: reading from offset 3: the disk failed", "missing"},
+		"no log":          {nil, "failed: " + coordinator.ErrNoLog.Error(), "NOT_COORDINATOR"},
+		"a failed disk":   {unreadable{protocol.KafkaStorageError}, "failed: reading from offset 3: ", "NOT_COORDINATOR"},
+		"a failed read":   {unreadable{errors.New("the disk failed")}, "failed: reading from offset 3: the disk failed", "missing"},
 		"a damaged batch": {damaged.Log(0), "failed: the batch after offset 1 does not parse: ", "1"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 // each entry. A deadline that is postponed costs nothing: the entry is called at the old deadline and
 // then sets the new one. Create it with NewTimers.
 type Timers[E Alarmed] struct {
+	now     func() time.Time // the clock
 	began   time.Time        // the times in the heap are relative to it
 	wall    func() time.Time // the wall clock, which may be set while the program runs
 	mu      sync.Mutex       // a leaf; guards heap
@@ -38,16 +39,19 @@ func (a *Alarm) alarm() *Alarm { return a }
 // Fired must be called, with the entry's lock, when the entry is called, before it is armed again.
 func (a *Alarm) Fired() { a.set = noAlarm }
 
-// NewTimers returns timers without entries.
-func NewTimers[E Alarmed]() *Timers[E] {
-	return &Timers[E]{began: time.Now(), wall: time.Now, changed: make(chan struct{}, 1)}
+// NewTimers returns timers without entries. now is the clock, time.Now or that of a simulation.
+func NewTimers[E Alarmed](now func() time.Time) *Timers[E] {
+	return &Timers[E]{now: now, began: now(), wall: now, changed: make(chan struct{}, 1)}
 }
+
+// elapsed returns the time since the timers were made.
+func (t *Timers[E]) elapsed() time.Duration { return t.now().Sub(t.began) }
 
 // Arm makes sure that the entry is called at the deadline or earlier. The deadline may be a time of the
 // wall clock, without a monotonic reading: it is due after the time that is left now, even if the
 // clock was set since the timers were made. The caller must hold the entry's lock.
 func (t *Timers[E]) Arm(e E, deadline time.Time) {
-	at := max(time.Since(t.began)+deadline.Sub(t.wall()), noAlarm+1)
+	at := max(t.elapsed()+deadline.Sub(t.wall()), noAlarm+1)
 	a := e.alarm()
 	if a.set != noAlarm && at >= a.set {
 		return
@@ -107,7 +111,7 @@ func (t *Timers[E]) Run(done <-chan struct{}, call func(E)) {
 // Due calls call for each entry whose deadline is due, and returns how long to wait for the next one.
 func (t *Timers[E]) Due(call func(E)) (wait time.Duration) {
 	for {
-		e, wait, due := t.next(time.Since(t.began))
+		e, wait, due := t.next(t.elapsed())
 		if !due {
 			return wait
 		}

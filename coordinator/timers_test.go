@@ -9,7 +9,7 @@ import (
 
 // The goroutine that waits for the first deadline is woken only if another one becomes the first.
 func TestOnlyANewFirstDeadlineWakesTheTimers(t *testing.T) {
-	all := NewTimers[*Alarm]()
+	all := NewTimers[*Alarm](time.Now)
 	a, b := &Alarm{}, &Alarm{}
 	for i, c := range []struct {
 		e     *Alarm
@@ -32,7 +32,7 @@ func TestOnlyANewFirstDeadlineWakesTheTimers(t *testing.T) {
 // An entry is called at the earliest deadline that was set since it was called last.
 func TestAnEntryIsCalledAtItsEarliestDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		all, a := NewTimers[*Alarm](), &Alarm{}
+		all, a := NewTimers[*Alarm](time.Now), &Alarm{}
 		began := time.Now()
 		for _, at := range []time.Duration{5, 2, 3} {
 			all.Arm(a, began.Add(at*time.Second))
@@ -54,7 +54,7 @@ func TestAnEntryIsCalledAtItsEarliestDeadline(t *testing.T) {
 func TestADeadlineIsDueInTimeAfterTheClockWasSet(t *testing.T) {
 	for _, step := range []time.Duration{time.Hour, -time.Hour} {
 		synctest.Test(t, func(t *testing.T) {
-			all, a := NewTimers[*Alarm](), &Alarm{}
+			all, a := NewTimers[*Alarm](time.Now), &Alarm{}
 			all.wall = func() time.Time { return time.Now().Round(0).Add(step) }
 			all.Arm(a, time.UnixMilli(all.wall().Add(time.Minute).UnixMilli()))
 			if wait := all.Due(func(*Alarm) { t.Error("called at once") }); wait != time.Minute {
@@ -67,7 +67,7 @@ func TestADeadlineIsDueInTimeAfterTheClockWasSet(t *testing.T) {
 // A disarmed entry is not called, and the others are called in order.
 func TestADisarmedEntryIsNotCalled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		all, began := NewTimers[*Alarm](), time.Now()
+		all, began := NewTimers[*Alarm](time.Now), time.Now()
 		alarms := make([]Alarm, 10)
 		for i := range alarms {
 			all.Arm(&alarms[i], began.Add(time.Duration(1+(i*7)%10)*time.Second))

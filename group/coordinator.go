@@ -120,7 +120,7 @@ func NewCoordinator(cfg Config) *Coordinator {
 		opts: cfg.Options, topic: cfg.Topic, formats: formatsOf(cfg.Options.IBP),
 		log:     kafkalog.For(cfg.Logger, "kafka.coordinator.group.GroupCoordinator"),
 		logMeta: kafkalog.For(cfg.Logger, "kafka.coordinator.group.GroupMetadataManager"),
-		timers:  coordinator.NewTimers[*entry](),
+		timers:  coordinator.NewTimers[*entry](time.Now),
 	}
 	c.rt = coordinator.New(coordinator.Config[entry]{
 		TopicName: metadata.GroupOffsetsTopic, Partitions: cfg.Options.Partitions, Topic: cfg.Topic,

@@ -495,6 +495,17 @@ func (p *Partition) AppendAsLeader(records []byte, verified *storage.Verificatio
 	return Written{First: a.FirstOffset, End: a.LastOffset + 1, term: a.term}, nil
 }
 
+// EndOf returns the position of a log's end in the current term of leadership, for AwaitReplicated.
+func EndOf(p *Partition) (Written, error) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if err := p.leaderErrorLocked(); err != nil {
+		return Written{}, err
+	}
+	end := p.log.Offsets().LogEnd
+	return Written{First: end, End: end, term: p.term}, nil
+}
+
 // AwaitReplicated blocks until the records are on all in-sync replicas. The error is
 // REQUEST_TIMED_OUT after timeout or if done is closed, NOT_LEADER_OR_FOLLOWER if the leadership in
 // which they were appended is lost, or NOT_ENOUGH_REPLICAS_AFTER_APPEND.
@@ -505,8 +516,11 @@ func (p *Partition) AwaitReplicated(w Written, timeout time.Duration, done <-cha
 		verdict = err
 		return reached || err != nil
 	}
-	if settled() {
+	switch {
+	case settled():
 		return verdict
+	case timeout <= 0:
+		return protocol.RequestTimedOut
 	}
 	waiter := p.m.waiters.get(1)
 	defer p.m.waiters.put(waiter)

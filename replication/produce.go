@@ -112,6 +112,15 @@ func firstTransactional(set []byte) record.Batch {
 // another, and wakes the waiters for records. After it returns, the request's records are no longer
 // used.
 func (p *Produce) Append() {
+	if t := p.begin(); t != nil {
+		p.verified(p.m.cfg.Transactions.Verify(t, p.Done))
+	}
+	p.appendAll()
+}
+
+// begin checks the request. It returns the transaction that its coordinator must verify before the
+// records are appended, or nil.
+func (p *Produce) begin() *Transaction {
 	for i := range p.Partitions {
 		part := &p.Partitions[i]
 		if part.Err == nil {
@@ -120,11 +129,13 @@ func (p *Produce) Append() {
 	}
 	if p.Acks < -1 || p.Acks > 1 {
 		p.refuseRest(protocol.InvalidRequiredAcks)
-		return
+		return nil
 	}
-	if !p.verifyTransactions() {
-		return
-	}
+	return p.transaction()
+}
+
+// appendAll appends the records of the partitions without an error and wakes the waiters for them.
+func (p *Produce) appendAll() {
 	now := p.m.now()
 	p.added = slices.Grow(p.added[:0], len(p.Partitions))
 	for i := range p.Partitions {

@@ -6,10 +6,11 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/monedula/monedula/metadata"
+	"github.com/monedula/monedula/protocol"
 )
 
-// This file lets a program without goroutines drive fetchers, moves and waiting requests step by
-// step. The simulation does so: it has one goroutine and simulates time and network.
+// This file lets a program without goroutines drive fetchers, moves, verifications and waiting
+// requests step by step. The simulation does so: it has one goroutine and simulates time and network.
 
 // Follower is a fetcher whose steps the caller drives; see Config.Follow.
 type Follower struct{ fetcher *fetcher }
@@ -105,6 +106,36 @@ func (p *Produce) Park() *Parked { return p.m.parked(p.park(), p.settled) }
 func (p *Produce) Unpark(w *Parked) {
 	w.end()
 	p.timedOut() // settled partitions are not affected
+}
+
+// Begin does the first part of Append. It returns the transaction for whose partitions Finish needs
+// the coordinator's answer, or nil.
+func (p *Produce) Begin() *Transaction { return p.begin() }
+
+// Finish does the rest of Append. refused are the partitions that the coordinator does not find in
+// the transaction, with the codes for the client.
+func (p *Produce) Finish(refused map[TopicPartition]protocol.ErrorCode) {
+	p.verified(refused)
+	p.appendAll()
+}
+
+// Begin does what Verify does, but does not wait: the channel gets the result.
+func (v *Verifier) Begin(t *Transaction) <-chan map[TopicPartition]protocol.ErrorCode {
+	answer, _ := v.begin(t)
+	return answer
+}
+
+// postNext posts the next request of a queue, and the ones after it when it is answered. It is used
+// only with VerifierConfig.Post.
+func (v *Verifier) postNext(q *verifyQueue) {
+	calls := v.take(q)
+	if len(calls) == 0 {
+		return
+	}
+	v.cfg.Post(q.link.Address(), verifyRequest(calls), func(resp kmsg.Response, err error) {
+		v.settle(q, calls, resp, err)
+		v.postNext(q)
+	})
 }
 
 // Park does what Read does, but returns instead of waiting; nil means that the read is complete.

@@ -90,6 +90,24 @@ func TestACoordinatorsRecordsAreNotSafeIfLeadershipWasLostAndRegained(t *testing
 	wantCode(t, "in a topic of the same name", p.AwaitReplicated(written, waitTime, nil), protocol.NotLeaderOrFollower)
 }
 
+func TestTheEndOfALogIsReplicatedInTheTermInWhichItWasRead(t *testing.T) {
+	b, p := ledBefore(t)
+	if _, err := p.AppendAsLeader(batch(t, 2), nil, -1); err != nil {
+		t.Fatal(err)
+	}
+	end, err := EndOf(p)
+	wantCode(t, "the end", err, protocol.None)
+	wantCode(t, "before a follower has it", p.AwaitReplicated(end, 0, nil), protocol.RequestTimedOut)
+	b.fetch(end.End, asFollower(2))
+	wantCode(t, "when all replicas have it", p.AwaitReplicated(end, 0, nil), protocol.None)
+	b.loseLeadership(2)
+	if _, err := EndOf(p); err == nil {
+		t.Error("a follower knows the end")
+	}
+	p = b.lead(5, []int32{ourID, 2}, ourID, 2)
+	wantCode(t, "after another leader", p.AwaitReplicated(end, 0, nil), protocol.NotLeaderOrFollower)
+}
+
 // Coordinators hold a lock while they append, and take it to end the state of the term. If they
 // were notified of the end of the term earlier, the controller's request would wait for a hanging
 // disk twice, and a late append could get into the next term.

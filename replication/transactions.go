@@ -33,10 +33,10 @@ func (m *Manager) verifying() bool {
 	return m.cfg.Transactions != nil && m.cfg.Transactions.Verifying()
 }
 
-// verifyTransactions asks the coordinator about transactional records that are the first of their
-// transaction in a partition. It returns false if the whole request is refused. A transaction that
+// transaction returns the transaction of the records that are its first ones in their partitions, for
+// its coordinator to verify; nil: there are none, or the whole request is refused. A transaction that
 // is already open in the partition needs no verification.
-func (p *Produce) verifyTransactions() bool {
+func (p *Produce) transaction() *Transaction {
 	var first record.Batch
 	for i := range p.Partitions {
 		b := p.transactionalBatch(i)
@@ -48,17 +48,13 @@ func (p *Produce) verifyTransactions() bool {
 		}
 		if b.ProducerID() != first.ProducerID() || b.ProducerEpoch() != first.ProducerEpoch() {
 			p.RefuseAll(protocol.Errorf(protocol.InvalidProducerIDMapping, "Transactional records contained more than one producer ID"))
-			return false
+			return nil
 		}
 	}
-	if first != nil && p.TransactionalID != nil && p.m.verifying() {
-		p.verify(&Transaction{ID: *p.TransactionalID, ProducerID: first.ProducerID(), ProducerEpoch: first.ProducerEpoch(), Abortable: p.Version > 10})
+	if first == nil || p.TransactionalID == nil || !p.m.verifying() {
+		return nil
 	}
-	return true
-}
-
-// verify asks about the partitions of t's producer that need it.
-func (p *Produce) verify(t *Transaction) {
+	t := &Transaction{ID: *p.TransactionalID, ProducerID: first.ProducerID(), ProducerEpoch: first.ProducerEpoch(), Abortable: p.Version > 10}
 	for i := range p.Partitions {
 		b := p.transactionalBatch(i)
 		if b == nil {
@@ -75,9 +71,13 @@ func (p *Produce) verify(t *Transaction) {
 		}
 	}
 	if len(t.Partitions) == 0 {
-		return
+		return nil
 	}
-	refused := p.m.cfg.Transactions.Verify(t, p.Done)
+	return t
+}
+
+// verified takes the coordinator's answer: the partitions that it refuses.
+func (p *Produce) verified(refused map[TopicPartition]protocol.ErrorCode) {
 	for i := range p.Partitions {
 		part := &p.Partitions[i]
 		if code := refused[TopicPartition{Topic: part.Topic, Partition: part.Partition}]; code != protocol.None && part.verified != nil {

@@ -38,7 +38,11 @@ type VerifierConfig struct {
 	// Verified, if not nil, is called after each verification with the time it took and whether the
 	// coordinator refused a partition. It must return at once.
 	Verified func(took time.Duration, refused bool)
-	Logger   *logrus.Logger
+	// Post sends a request to a broker without waiting, in place of a goroutine that does; nil:
+	// goroutines and connections. It sets the version. answered must be called with the response or
+	// an error later, not by Post itself.
+	Post   func(address string, req kmsg.Request, answered func(kmsg.Response, error))
+	Logger *logrus.Logger
 }
 
 // Verifier is the Transactions that asks coordinators with AddPartitionsToTxn and verify_only. It
@@ -66,7 +70,7 @@ type verifyQueue struct {
 	link    *peerlink.Link
 	waiting map[string]*verifyCall
 	order   []string // in order of arrival
-	asking  bool     // a goroutine is sending requests
+	asking  bool     // requests are being sent, one after another
 }
 
 // verifyCall is one transaction with the one-slot channel for its answer.
@@ -131,22 +135,13 @@ func (v *Verifier) SetVerifying(on bool) { v.verifying.Store(on) }
 // without an answer NETWORK_EXCEPTION. Coordinators older than Kafka 3.6 cannot verify; their
 // transactions count as verified.
 func (v *Verifier) Verify(t *Transaction, done <-chan struct{}) map[TopicPartition]protocol.ErrorCode {
-	leader, address, ok := v.coordinator(t.ID)
-	switch {
-	case !ok:
-		return t.refusal(protocol.CoordinatorNotAvailable)
-	case leader == v.cfg.BrokerID && v.cfg.Local != nil:
-		began := time.Now()
-		refused := t.refused(v.cfg.Local(t))
-		v.verified(time.Since(began), refused)
-		return refused
-	}
-	call := &verifyCall{Transaction: t, answer: make(chan map[TopicPartition]protocol.ErrorCode, 1)}
 	began := time.Now()
-	v.enqueue(address, call)
+	answer, asked := v.begin(t)
 	select {
-	case refused := <-call.answer:
-		v.verified(time.Since(began), refused)
+	case refused := <-answer:
+		if asked {
+			v.verified(time.Since(began), refused)
+		}
 		return refused
 	case <-done:
 		return t.refusal(protocol.NetworkException)
@@ -162,6 +157,24 @@ func (v *Verifier) verified(took time.Duration, refused map[TopicPartition]proto
 	}
 }
 
+// begin begins to verify a transaction. The channel gets the result. asked is false if no coordinator
+// is known to ask.
+func (v *Verifier) begin(t *Transaction) (answer <-chan map[TopicPartition]protocol.ErrorCode, asked bool) {
+	call := &verifyCall{Transaction: t, answer: make(chan map[TopicPartition]protocol.ErrorCode, 1)}
+	leader, address, ok := v.coordinator(t.ID)
+	switch {
+	case !ok:
+		call.all(protocol.CoordinatorNotAvailable)
+	case leader == v.cfg.BrokerID && v.cfg.Local != nil:
+		call.answer <- t.refused(v.cfg.Local(t))
+	default:
+		if q := v.enqueue(address, call); q != nil {
+			v.postNext(q)
+		}
+	}
+	return call.answer, ok
+}
+
 // coordinator returns the leader of the transactional id's partition and its address.
 func (v *Verifier) coordinator(id string) (leader metadata.BrokerID, address string, ok bool) {
 	cluster := v.cfg.Metadata.Snapshot()
@@ -175,13 +188,13 @@ func (v *Verifier) coordinator(id string) (leader metadata.BrokerID, address str
 
 // enqueue adds a call to the coordinator's queue. If two calls have the same transactional id, the
 // one with the older producer epoch is fenced. With equal epochs the earlier call fails with an
-// error on which the client tries again.
-func (v *Verifier) enqueue(address string, call *verifyCall) {
+// error on which the client tries again. It returns the queue if its next request must be posted.
+func (v *Verifier) enqueue(address string, call *verifyCall) (due *verifyQueue) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.closed {
 		call.all(protocol.NetworkException)
-		return
+		return nil
 	}
 	q := v.queues[address]
 	if q == nil {
@@ -195,17 +208,22 @@ func (v *Verifier) enqueue(address string, call *verifyCall) {
 		q.order = append(q.order, call.ID)
 	case former.ProducerEpoch > call.ProducerEpoch:
 		call.all(protocol.InvalidProducerEpoch)
-		return
+		return nil
 	case former.ProducerEpoch < call.ProducerEpoch:
 		former.all(protocol.InvalidProducerEpoch)
 	default:
 		former.all(protocol.NetworkException)
 	}
 	q.waiting[call.ID] = call
-	if !q.asking {
-		q.asking = true
-		v.wg.Go(func() { v.ask(q) })
+	if q.asking {
+		return nil
 	}
+	q.asking = true
+	if v.cfg.Post != nil {
+		return q
+	}
+	v.wg.Go(func() { v.ask(q) })
+	return nil
 }
 
 // take removes and returns all calls of a queue. If there are none, asking ends.

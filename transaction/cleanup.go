@@ -63,17 +63,17 @@ func (b *tombstones) add(e *entry) {
 	e.mu.Lock()
 	var effects *Effects
 	if !e.unloaded.Load() {
-		effects = e.txn.ExpireIfIdle(time.Now(), b.c.opts.IDExpiration)
+		effects = e.txn.ExpireIfIdle(b.c.now(), b.c.opts.IDExpiration)
 	}
 	if effects == nil || effects.Append == nil {
 		e.mu.Unlock()
 		return
 	}
 	if b.batch == nil {
-		b.batch = newBatch()
+		b.batch = newBatch(b.c.now())
 	}
 	if err := b.batch.add(e.txn, effects.Append); err != nil {
-		b.c.carryOut(e, e.txn.Appended(time.Now(), effects.Append, protocol.CodeOf(err)))
+		b.c.carryOut(e, e.txn.Appended(b.c.now(), effects.Append, protocol.CodeOf(err)))
 		return
 	}
 	if b.dying = append(b.dying, dying{e, effects.Append}); b.batch.builder.Size() >= tombstoneBytes {

@@ -30,6 +30,7 @@ type Config struct {
 	WriteMarkers func(context.Context, *kmsg.WriteTxnMarkersRequest) *kmsg.WriteTxnMarkersResponse
 	Dial         peerlink.Dialer // nil: TCP
 	Logger       *logrus.Logger
+	Steps        *Steps // nil: goroutines and the real clock
 }
 
 // Coordinator is a broker's transaction coordinator. It implements replication.LeadershipListener.
@@ -40,6 +41,7 @@ type Coordinator struct {
 	topic          coordinator.Topic
 	metadata       *metadata.Cache
 	nextProducerID func(context.Context) (int64, error)
+	now            func() time.Time
 	logs           [MarkerLine + 1]logOfSource
 
 	rt      *coordinator.Runtime[entry]
@@ -73,7 +75,8 @@ var _ replication.LeadershipListener = (*Coordinator)(nil)
 // NewCoordinator returns a coordinator without transactional ids. It refuses requests until Start is
 // called.
 func NewCoordinator(cfg Config) *Coordinator {
-	c := &Coordinator{opts: cfg.Options, topic: cfg.Topic, metadata: cfg.Metadata, nextProducerID: cfg.NextProducerID, timers: coordinator.NewTimers[*entry]()}
+	steps := cfg.steps()
+	c := &Coordinator{opts: cfg.Options, topic: cfg.Topic, metadata: cfg.Metadata, nextProducerID: cfg.NextProducerID, now: steps.Now, timers: coordinator.NewTimers[*entry](steps.Now)}
 	c.slots.New = func() any { return make(chan Result, 1) }
 	for source, name := range map[Source][2]string{
 		CoordinatorLine:  {"TransactionCoordinator", "[TransactionCoordinator id=%d] "},
@@ -85,7 +88,8 @@ func NewCoordinator(cfg Config) *Coordinator {
 	}
 	c.rt = coordinator.New(coordinator.Config[entry]{
 		TopicName: metadata.TransactionStateTopic, Partitions: cfg.Options.Partitions, Topic: cfg.Topic,
-		ParallelLoads: cfg.Options.ParallelLoads, LoadBuffer: cfg.Options.LoadBuffer, NewLoad: c.newLoad,
+		ParallelLoads: cfg.Options.ParallelLoads, LoadBuffer: cfg.Options.LoadBuffer, NewLoad: c.newLoad, Replicated: true,
+		Now: steps.Now, Drive: steps.Drive,
 	})
 	c.markers = newMarkerSender(c, &cfg)
 	return c
@@ -122,7 +126,7 @@ func (c *Coordinator) step(e *entry, do func(t *Transaction, now time.Time) *Eff
 		e.mu.Unlock()
 		return false
 	}
-	c.carryOut(e, do(e.txn, time.Now()))
+	c.carryOut(e, do(e.txn, c.now()))
 	return true
 }
 
@@ -161,7 +165,7 @@ func (c *Coordinator) patience(tr *Transition) time.Duration {
 // append appends the record of the effects. If that fails, it passes the error to the transaction at
 // once and adds the resulting effects. The caller must hold e.mu.
 func (c *Coordinator) append(e *entry, effects *Effects) (written replication.Written, ok bool) {
-	b := newBatch()
+	b := newBatch(c.now())
 	err := b.add(e.txn, effects.Append)
 	if err == nil {
 		written, err = c.appendBatch(e.partition(), b)
@@ -169,7 +173,7 @@ func (c *Coordinator) append(e *entry, effects *Effects) (written replication.Wr
 	if err == nil {
 		return written, true
 	}
-	more := e.txn.Appended(time.Now(), effects.Append, protocol.CodeOf(err))
+	more := e.txn.Appended(c.now(), effects.Append, protocol.CodeOf(err))
 	effects.Append, effects.Retry = more.Append, more.Retry
 	effects.Answers = append(effects.Answers, more.Answers...)
 	effects.Lines = append(effects.Lines, more.Lines...)
@@ -183,7 +187,7 @@ func (c *Coordinator) appended(e *entry, tr *Transition, err error) {
 	if e.unloaded.Load() {
 		code = protocol.NotCoordinator
 	}
-	c.carryOut(e, e.txn.Appended(time.Now(), tr, code))
+	c.carryOut(e, e.txn.Appended(c.now(), tr, code))
 }
 
 // appendAgain appends a record whose append has failed.
@@ -227,8 +231,8 @@ type recordBatch struct {
 	scratch []byte
 }
 
-func newBatch() *recordBatch {
-	return &recordBatch{builder: record.NewBuilder(record.Defaults()), nowMs: time.Now().UnixMilli(), scratch: make([]byte, 0, 256)}
+func newBatch(now time.Time) *recordBatch {
+	return &recordBatch{builder: record.NewBuilder(record.Defaults()), nowMs: now.UnixMilli(), scratch: make([]byte, 0, 256)}
 }
 
 // add adds the record of a transition.

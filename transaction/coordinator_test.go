@@ -216,8 +216,9 @@ func TestNothingIsAppendedForAnUnloadedID(t *testing.T) {
 		f.resign()
 		f.lead()
 		records := f.stored()
-		r := f.c.ask(context.Background(), e, func(t *Transaction, now time.Time, to chan<- Result) *Effects { return t.EndTxn(now, p, true, to) })
-		f.expect("the answer", r.Code.Name(), "NOT_COORDINATOR")
+		to := make(chan Result, 1)
+		f.c.ask(e, to, func(t *Transaction, now time.Time, to chan<- Result) *Effects { return t.EndTxn(now, p, true, to) })
+		f.expect("the answer", (<-to).Code.Name(), "NOT_COORDINATOR")
 		f.expect("records", f.stored(), records)
 		b := tombstones{c: f.c}
 		b.c.opts.IDExpiration = 0
@@ -252,6 +253,29 @@ func TestDecidedTransactionsAreCompletedAfterLoading(t *testing.T) {
 				t.Errorf("no line %q in\n%s", line, f.lines)
 			}
 		}
+	})
+}
+
+// A decision that only the leader has may be lost with it, and the next coordinator may decide
+// otherwise.
+func TestNoMarkerFollowsALoadedDecisionBeforeItIsReplicated(t *testing.T) {
+	inCluster(t, func(f *fakeCluster) {
+		f.change(1, func(b *fakeBroker) { b.down = true })
+		p := f.commit("x", 0)
+		f.resign()
+		f.change(1, func(b *fakeBroker) { b.down = false })
+		behind := make(chan struct{})
+		f.topic.Lock()
+		f.topic.Behind = behind
+		f.topic.Unlock()
+		f.epoch++
+		f.c.BecameLeader(TopicPartition{Topic: metadata.TransactionStateTopic}, f.epoch)
+		time.Sleep(time.Minute)
+		f.expect("markers before", f.requests(), "")
+		f.expect("a request before", f.add("x", p, 1).Name(), "COORDINATOR_LOAD_IN_PROGRESS")
+		close(behind)
+		f.expect("markers after", f.requests(), "to 1: commit 1001/0 t[0] epoch 3")
+		f.expect("the state after", f.state("x"), "CompleteCommit")
 	})
 }
 

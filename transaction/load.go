@@ -2,6 +2,7 @@ package transaction
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -156,17 +157,20 @@ func (l *load) Entries(err error) map[string]*entry {
 func (*load) Publishing([]*entry) {}
 
 // Published implements coordinator.Load. It resumes the transactions that are decided and sets the
-// timers of those that are open.
+// timers of those that are open, in the order of their ids.
 func (l *load) Published(entries []*entry, t coordinator.Term) {
+	loaded := len(entries)
 	l.c.logf(Info, StateManagerLine, "Finished loading %d transaction metadata from %s in %d milliseconds, of which %d milliseconds was spent in the scheduler.",
-		len(entries), l.partition(), time.Since(t.Began).Milliseconds(), t.Waited.Milliseconds())
-	for _, e := range entries {
-		l.c.step(e, func(txn *Transaction, now time.Time) *Effects {
-			if s := txn.State(); s != Ongoing && !s.preparing() {
-				return nil
-			}
-			return txn.Loaded(now)
-		})
+		loaded, l.partition(), l.c.now().Sub(t.Began).Milliseconds(), t.Waited.Milliseconds())
+	open := slices.DeleteFunc(entries, func(e *entry) bool {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		s := e.txn.State()
+		return s != Ongoing && !s.preparing()
+	})
+	slices.SortFunc(open, func(a, b *entry) int { return strings.Compare(a.txn.ID, b.txn.ID) })
+	for _, e := range open {
+		l.c.step(e, func(txn *Transaction, now time.Time) *Effects { return txn.Loaded(now) })
 	}
 	l.c.logf(Info, StateManagerLine, "Completed loading transaction metadata from %s for coordinator epoch %d", l.partition(), t.Epoch)
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/monedula/monedula/coordinator"
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/peerlink"
 	"github.com/monedula/monedula/protocol"
@@ -44,6 +45,7 @@ type markerSender struct {
 	c      *Coordinator
 	dial   peerlink.Dialer
 	local  func(context.Context, *kmsg.WriteTxnMarkersRequest) *kmsg.WriteTxnMarkersResponse // Config.WriteMarkers
+	post   func(address string, req kmsg.Request, answered func(kmsg.Response, error))       // Steps.Post
 	ctx    context.Context
 	cancel context.CancelFunc
 
@@ -52,15 +54,16 @@ type markerSender struct {
 	mu      sync.Mutex              // a leaf; guards the fields below and the queues
 	queues  map[string]*markerQueue // by address; "": this broker
 	retries []retry
-	pausing bool // a goroutine waits for the next attempt
+	pausing bool // the next attempt is waited for
 }
 
 // markerQueue has the markers that wait for one broker.
 type markerQueue struct {
 	link    *peerlink.Link // nil: to this broker itself
 	waiting []*markerJob
-	sending bool // a goroutine is sending requests
-	failing bool // the last request had no answer; used only by that goroutine
+	sending bool // requests are being sent, one after another
+	failing bool // the last request had no answer; used only by the sending goroutine
+	posted  bool // a request was posted and has no answer yet; used only with Steps
 }
 
 // markerJob is a transaction's markers for partitions with the same leader.
@@ -85,7 +88,7 @@ type retry struct {
 func pauseAfter(attempts int) time.Duration { return retryPause << min(attempts, retryDoublings) }
 
 func newMarkerSender(c *Coordinator, cfg *Config) *markerSender {
-	s := &markerSender{c: c, dial: cfg.Dial, local: cfg.WriteMarkers, queues: map[string]*markerQueue{}}
+	s := &markerSender{c: c, dial: cfg.Dial, local: cfg.WriteMarkers, post: cfg.steps().Post, queues: map[string]*markerQueue{}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
 }
@@ -177,7 +180,7 @@ func (s *markerSender) enqueue(address string, j *markerJob) {
 	}
 	q.waiting = append(q.waiting, j)
 	if !q.sending {
-		q.sending = s.c.rt.Go(func() { s.run(q) })
+		q.sending = s.c.rt.Begin(coordinator.Work{Run: func() { s.run(q) }, Step: func() bool { return s.postNext(q) }})
 	}
 }
 
@@ -210,17 +213,41 @@ func (s *markerSender) run(q *markerQueue) {
 		if s.ctx.Err() != nil {
 			return
 		}
-		if failed := err != nil; failed != q.failing {
-			if q.failing = failed; failed {
-				s.c.logf(Warn, MarkerLine, "Sending transaction markers to %s failed; they are sent again: %v", q.link.Address(), err)
-			}
-		}
-		if err != nil {
-			s.laterAll(jobs)
-			continue
-		}
-		s.settle(jobs, resp)
+		s.answered(q, jobs, resp, err)
 	}
+}
+
+// postNext posts the next request when the one before is answered. It returns false when the queue is
+// empty.
+func (s *markerSender) postNext(q *markerQueue) (left bool) {
+	if q.posted {
+		return true
+	}
+	jobs := s.take(q)
+	if len(jobs) == 0 {
+		return false
+	}
+	q.posted = true
+	s.post(q.link.Address(), markersRequest(jobs), func(resp kmsg.Response, err error) {
+		q.posted = false
+		written, _ := resp.(*kmsg.WriteTxnMarkersResponse)
+		s.answered(q, jobs, written, err)
+	})
+	return true
+}
+
+// answered takes the response to a request, or the error.
+func (s *markerSender) answered(q *markerQueue, jobs []*markerJob, resp *kmsg.WriteTxnMarkersResponse, err error) {
+	if failed := err != nil; failed != q.failing {
+		if q.failing = failed; failed {
+			s.c.logf(Warn, MarkerLine, "Sending transaction markers to %s failed; they are sent again: %v", q.link.Address(), err)
+		}
+	}
+	if err != nil {
+		s.laterAll(jobs)
+		return
+	}
+	s.settle(jobs, resp)
 }
 
 // request writes markers on the broker of the queue.
@@ -358,10 +385,10 @@ func (s *markerSender) laterLocked(r retry) {
 		attempts = r.job.attempts
 		r.job.attempts++
 	}
-	r.at = time.Now().Add(pauseAfter(attempts))
+	r.at = s.c.now().Add(pauseAfter(attempts))
 	s.retries = append(s.retries, r)
 	if !s.pausing {
-		s.pausing = s.c.rt.Go(s.tryAgain)
+		s.pausing = s.c.rt.Begin(coordinator.Work{Run: s.tryAgain, Step: s.stepsOfRetries()})
 	}
 }
 
@@ -378,25 +405,47 @@ func (s *markerSender) tryAgain() {
 		case <-s.ctx.Done():
 			return
 		}
-		for _, r := range s.takeRetries(all) {
-			switch {
-			case r.record != nil:
-				s.c.appendAgain(r.e, r.record)
-			case s.c.wanted(r.job):
-				s.send(r.job)
-			}
-		}
-		if !s.stillPausing() {
+		if !s.tryDue(all) {
 			return
 		}
 	}
+}
+
+// stepsOfRetries returns the steps that do what tryAgain does.
+func (s *markerSender) stepsOfRetries() (step func() (left bool)) {
+	var changed <-chan struct{}
+	return func() bool {
+		all := false
+		select {
+		case <-changed:
+			all, changed = true, nil
+		default:
+		}
+		if changed == nil {
+			changed = s.c.metadata.Changed()
+		}
+		return s.tryDue(all)
+	}
+}
+
+// tryDue tries again what is due, or everything, and reports whether something is left.
+func (s *markerSender) tryDue(all bool) (left bool) {
+	for _, r := range s.takeRetries(all) {
+		switch {
+		case r.record != nil:
+			s.c.appendAgain(r.e, r.record)
+		case s.c.wanted(r.job):
+			s.send(r.job)
+		}
+	}
+	return s.stillPausing()
 }
 
 // takeRetries removes and returns what is to be tried now: all, or that whose pause is over.
 func (s *markerSender) takeRetries(all bool) (taken []retry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := time.Now()
+	now := s.c.now()
 	s.retries = slices.DeleteFunc(s.retries, func(r retry) bool {
 		due := all || !r.at.After(now)
 		if due {

@@ -29,13 +29,11 @@ func (c *Coordinator) existing(id string, missing protocol.ErrorCode) (*entry, p
 	return e, code
 }
 
-// ask makes a step that answers a request, and waits for the answer. If ctx ends the wait ends, and
-// the result must not be sent.
-func (c *Coordinator) ask(ctx context.Context, e *entry, do func(t *Transaction, now time.Time, to chan<- Result) *Effects) Result {
+// await begins a request, which is answered with one result, and waits for it. If ctx ends the wait
+// ends, and the result must not be sent.
+func (c *Coordinator) await(ctx context.Context, begin func(to chan<- Result)) Result {
 	slot := c.slots.Get().(chan Result)
-	if !c.step(e, func(t *Transaction, now time.Time) *Effects { return do(t, now, slot) }) {
-		return Refused(protocol.NotCoordinator)
-	}
+	begin(slot)
 	select {
 	case r := <-slot:
 		c.slots.Put(slot)
@@ -45,46 +43,65 @@ func (c *Coordinator) ask(ctx context.Context, e *entry, do func(t *Transaction,
 	}
 }
 
+// ask makes a step that answers a request; to gets the answer.
+func (c *Coordinator) ask(e *entry, to chan<- Result, do func(t *Transaction, now time.Time, to chan<- Result) *Effects) {
+	if !c.step(e, func(t *Transaction, now time.Time) *Effects { return do(t, now, to) }) {
+		to <- Refused(protocol.NotCoordinator)
+	}
+}
+
 // InitProducerID handles an InitProducerId request of a transactional id. expected are the id and
 // epoch that the producer has (KIP-360); nil: none.
 func (c *Coordinator) InitProducerID(ctx context.Context, id string, timeoutMs int32, expected *ProducerIDAndEpoch) Result {
-	if id == "" {
-		return Refused(protocol.InvalidRequest)
-	}
-	if timeoutMs <= 0 || timeoutMs > c.opts.MaxTimeoutMs {
-		return Refused(protocol.InvalidTransactionTimeout)
-	}
-	e, code := c.lookup(id)
+	return c.await(ctx, func(to chan<- Result) { c.initProducerID(ctx, id, timeoutMs, expected, to) })
+}
+
+func (c *Coordinator) initProducerID(ctx context.Context, id string, timeoutMs int32, expected *ProducerIDAndEpoch, to chan<- Result) {
+	e, code := c.initialized(ctx, id, timeoutMs)
 	if code != protocol.None {
-		return Refused(code)
-	}
-	if e == nil {
-		producerID, err := c.nextProducerID(ctx)
-		if err != nil {
-			return Refused(protocol.CodeOf(err))
-		}
-		if e = c.create(id, producerID, timeoutMs); e == nil {
-			return Refused(protocol.NotCoordinator)
-		}
+		to <- Refused(code)
+		return
 	}
 	req := InitRequest{TimeoutMs: timeoutMs, Expected: expected, NewProducerID: record.NoProducerID}
 	for {
 		exhausted := false
-		r := c.ask(ctx, e, func(t *Transaction, now time.Time, to chan<- Result) *Effects {
+		c.ask(e, to, func(t *Transaction, now time.Time, to chan<- Result) *Effects {
 			effects := t.InitProducerID(now, req, to)
-			if exhausted = effects.NeedProducerID; exhausted {
-				effects.Answers = append(effects.Answers, Answer{To: to})
-			}
+			exhausted = effects.NeedProducerID
 			return effects
 		})
 		if !exhausted {
-			return r
+			return
 		}
 		var err error
 		if req.NewProducerID, err = c.nextProducerID(ctx); err != nil {
-			return Refused(protocol.CodeOf(err))
+			to <- Refused(protocol.CodeOf(err))
+			return
 		}
 	}
+}
+
+// initialized returns the entry of the id, which it creates if it does not exist, or the code with
+// which InitProducerId must be refused.
+func (c *Coordinator) initialized(ctx context.Context, id string, timeoutMs int32) (*entry, protocol.ErrorCode) {
+	if id == "" {
+		return nil, protocol.InvalidRequest
+	}
+	if timeoutMs <= 0 || timeoutMs > c.opts.MaxTimeoutMs {
+		return nil, protocol.InvalidTransactionTimeout
+	}
+	e, code := c.lookup(id)
+	if code != protocol.None || e != nil {
+		return e, code
+	}
+	producerID, err := c.nextProducerID(ctx)
+	if err != nil {
+		return nil, protocol.CodeOf(err)
+	}
+	if e = c.create(id, producerID, timeoutMs); e == nil {
+		return nil, protocol.NotCoordinator
+	}
+	return e, protocol.None
 }
 
 // create returns the entry of an id, which it creates if it does not exist. It returns nil if the
@@ -92,20 +109,25 @@ func (c *Coordinator) InitProducerID(ctx context.Context, id string, timeoutMs i
 func (c *Coordinator) create(id string, producerID int64, timeoutMs int32) *entry {
 	return c.rt.FindOrCreate(id, func(partition int32, epoch metadata.LeaderEpoch) (string, *entry) {
 		id = strings.Clone(id)
-		return id, &entry{txn: New(id, Home{partition, epoch}, producerID, timeoutMs, time.Now())}
+		return id, &entry{txn: New(id, Home{partition, epoch}, producerID, timeoutMs, c.now())}
 	})
 }
 
 // AddPartitions adds partitions to the producer's transaction, or begins one with them. It keeps the
 // slice.
 func (c *Coordinator) AddPartitions(ctx context.Context, id string, producer ProducerIDAndEpoch, partitions []TopicPartition) protocol.ErrorCode {
+	return c.await(ctx, func(to chan<- Result) { c.addPartitions(id, producer, partitions, to) }).Code
+}
+
+func (c *Coordinator) addPartitions(id string, producer ProducerIDAndEpoch, partitions []TopicPartition, to chan<- Result) {
 	e, code := c.existing(id, protocol.InvalidProducerIDMapping)
 	if code != protocol.None {
-		return code
+		to <- Refused(code)
+		return
 	}
-	return c.ask(ctx, e, func(t *Transaction, now time.Time, to chan<- Result) *Effects {
+	c.ask(e, to, func(t *Transaction, now time.Time, to chan<- Result) *Effects {
 		return t.AddPartitions(now, producer, partitions, to)
-	}).Code
+	})
 }
 
 // Verify returns a code for each partition: None if it belongs to the producer's transaction.
@@ -130,13 +152,18 @@ func (c *Coordinator) Verify(id string, producer ProducerIDAndEpoch, partitions 
 
 // EndTxn commits or aborts the producer's transaction. It returns when the decision is stored.
 func (c *Coordinator) EndTxn(ctx context.Context, id string, producer ProducerIDAndEpoch, commit bool) protocol.ErrorCode {
+	return c.await(ctx, func(to chan<- Result) { c.endTxn(id, producer, commit, to) }).Code
+}
+
+func (c *Coordinator) endTxn(id string, producer ProducerIDAndEpoch, commit bool, to chan<- Result) {
 	e, code := c.existing(id, protocol.InvalidProducerIDMapping)
 	if code != protocol.None {
-		return code
+		to <- Refused(code)
+		return
 	}
-	return c.ask(ctx, e, func(t *Transaction, now time.Time, to chan<- Result) *Effects {
+	c.ask(e, to, func(t *Transaction, now time.Time, to chan<- Result) *Effects {
 		return t.EndTxn(now, producer, commit, to)
-	}).Code
+	})
 }
 
 // Describe describes a transactional id.
@@ -165,7 +192,7 @@ func (c *Coordinator) List(f Filter) ([]Listed, protocol.ErrorCode) {
 	if loading {
 		return nil, protocol.CoordinatorLoadInProgress
 	}
-	list, now := []Listed{}, time.Now()
+	list, now := []Listed{}, c.now()
 	for _, e := range entries {
 		e.mu.Lock()
 		listed, ok := e.txn.List(now, &f)

@@ -26,6 +26,8 @@ type Topic struct {
 	Replicated error                   // returned by AwaitReplicated
 	Hold       chan struct{}           // if not nil, AwaitReplicated waits until it is closed
 	Slow       time.Duration           // batches are replicated this long after they were appended
+	Behind     chan struct{}           // if not nil, the end of a log is not replicated until it is closed
+	EndErr     error                   // returned by AwaitReplicated for the end of a log
 	Reading    chan struct{}           // if not nil, reads wait until it is closed
 	Stalled    map[int32]chan struct{} // by partition: appends wait until it is closed
 
@@ -75,6 +77,9 @@ func (t *Topic) AwaitReplicated(partition int32, w replication.Written, timeout 
 	t.Lock()
 	hold, err := t.Hold, t.Replicated
 	slow := t.Slow
+	if w.First == w.End { // of End
+		hold, err, slow = t.Behind, t.EndErr, 0
+	}
 	left := slow - time.Since(t.appended[position{partition, w.End}])
 	t.Unlock()
 	if slow > 0 && left > timeout {
@@ -103,6 +108,13 @@ func (t *Topic) AwaitReplicated(partition int32, w replication.Written, timeout 
 	case <-done:
 	}
 	return protocol.RequestTimedOut
+}
+
+// End implements coordinator.Topic.
+func (t *Topic) End(partition int32) (replication.Written, error) {
+	t.Lock()
+	defer t.Unlock()
+	return replication.Written{First: t.Ends[partition], End: t.Ends[partition]}, nil
 }
 
 // Log implements coordinator.Topic.
