@@ -16,6 +16,7 @@ import (
 	"github.com/monedula/monedula/replication"
 	"github.com/monedula/monedula/settings"
 	"github.com/monedula/monedula/storage"
+	"github.com/monedula/monedula/transaction"
 	"github.com/monedula/monedula/zkstore"
 	"github.com/monedula/monedula/zkstore/zkclient"
 )
@@ -44,10 +45,10 @@ type broker struct {
 	alive        bool
 	pausedUntil  time.Duration
 	zkCutUntil   time.Duration
-	dirty        [partitionCount + 1]bool // per partition: a crash lost in-sync data, and the replica has not caught up yet
-	leaving      bool                     // it was asked to shut down cleanly
-	stopping     bool                     // it is closing its logs, in goroutines
-	expiring     bool                     // the loss of the session is queued, but not handled yet
+	dirty        [placeCount]bool // per partition: a crash lost in-sync data, and the replica has not caught up yet
+	leaving      bool             // it was asked to shut down cleanly
+	stopping     bool             // it is closing its logs, in goroutines
+	expiring     bool             // the loss of the session is queued, but not handled yet
 	registered   int64
 	store        *zkstore.Store
 	sessions     *zkclient.Steppable // of store
@@ -61,6 +62,9 @@ type broker struct {
 	followers    []*following
 	parked       []*parked
 	lookingAfter bool
+	txns         *transaction.Coordinator
+	verifier     *replication.Verifier
+	tasks        []*task // background work of txns, and requests that wait for it
 }
 
 // following is a fetcher and whether it pauses.
@@ -126,7 +130,15 @@ func must[T any](v T, err error) T {
 	return v
 }
 
+// topicConfig returns the configuration of most topics.
 func topicConfig(w *world) *settings.Topic {
+	if w.cfg.Compaction {
+		return topicConfigWith(w, compacted)
+	}
+	return topicConfigWith(w, nil)
+}
+
+func topicConfigWith(w *world, extra map[string]string) *settings.Topic {
 	delay := "60000"
 	if w.cfg.Topics {
 		delay = "2000"
@@ -134,16 +146,21 @@ func topicConfig(w *world) *settings.Topic {
 	cfg := must(settings.FromMap(map[string]string{"broker.id": "0", "zookeeper.connect": "unused:2181", "log.dirs": dataDir,
 		"log.segment.delete.delay.ms": delay}))
 	overrides := map[string]string{"min.insync.replicas": "2"}
-	if w.cfg.Compaction {
-		maps.Copy(overrides, compacted)
-	}
+	maps.Copy(overrides, extra)
 	return must(cfg.Topic(overrides))
 }
 
-// configs gives every topic the same configuration.
-type configs struct{ topic *settings.Topic }
+// configs gives every topic its configuration.
+type configs struct{ w *world }
 
-func (c configs) TopicConfig(string) (*settings.Topic, error) { return c.topic, nil }
+func (c configs) TopicConfig(topic string) (*settings.Topic, error) { return c.w.configOf(topic), nil }
+
+func (w *world) configOf(topic string) *settings.Topic {
+	if topic == dataName {
+		return w.check.ofData
+	}
+	return w.check.topic
+}
 
 // boot starts the broker on its file system.
 func (b *broker) boot() {
@@ -166,7 +183,7 @@ func (b *broker) boot() {
 		w.cleanOften(&o)
 	}
 	logs, err := storage.NewManager(storage.ManagerConfig{FS: b.disk(), Dirs: w.dataDirs(), Log: logger, BrokerID: b.id,
-		ClusterID: "simulated-cluster-0001", Defaults: topic, TopicConfig: func(string) *settings.Topic { return topic },
+		ClusterID: "simulated-cluster-0001", Defaults: topic, TopicConfig: w.configOf,
 		Now: w.clock, Later: func(d time.Duration, f func()) { b.after(d, f) }, Sleep: b.sleep, UniqueID: w.uniqueID, Options: o})
 	if err == nil {
 		err = logs.Load(context.Background())
@@ -184,7 +201,7 @@ func (b *broker) boot() {
 	b.cache = metadata.NewCache()
 	epochOf := func() int64 { return b.registered }
 	b.isr, b.isrBusy = replication.NewAlterPartition(b.id, epochOf, nil, logger), false
-	b.followers, b.parked = nil, nil
+	b.followers, b.parked, b.tasks = nil, nil, nil
 	options := replication.DefaultOptions(b.id)
 	options.LagMax, options.FetchBackoff = 2*time.Second, 200*time.Millisecond
 	if w.cfg.LogMoves {
@@ -196,14 +213,23 @@ func (b *broker) boot() {
 	if w.cfg.Seed%3 == 2 { // as with an inter.broker.protocol.version below 2.7-IV1
 		options.PeerVersions.Fetch, options.PeerVersions.TruncateOnFetch = 11, false
 	}
-	b.replicas = replication.NewManager(replication.Config{Options: options, Logs: b.logs, Metadata: b.cache, Topics: configs{topic},
-		ISR: b.isr, Leaders: []replication.LeadershipListener{leaderships{b}}, LogDirs: logDirs{b, life}, BrokerEpoch: epochOf, Logger: logger, Now: w.clock,
+	leaders := []replication.LeadershipListener{leaderships{b}}
+	var transactions replication.Transactions
+	if w.cfg.Transactions {
+		b.newCoordinator(logger)
+		leaders, transactions = append(leaders, b.txns), b.verifier
+	}
+	b.replicas = replication.NewManager(replication.Config{Options: options, Logs: b.logs, Metadata: b.cache, Topics: configs{w},
+		ISR: b.isr, Leaders: leaders, Transactions: transactions, LogDirs: logDirs{b, life}, BrokerEpoch: epochOf, Logger: logger, Now: w.clock,
 		Follow: func(f *replication.Follower) {
 			x := &following{f: f}
 			b.followers = append(b.followers, x)
 			b.step(x, 0)
 		},
 		Move: func(m *replication.Mover) { b.drive(m, 0) }})
+	if w.cfg.Transactions {
+		b.txns.Start()
+	}
 	b.store, b.sessions = zkstore.NewSteppable(zkstore.Config{Name: fmt.Sprint("broker ", b.id), Logger: logger, Now: w.clock})
 	b.control = newControl(b, logger)
 	b.conn = b.connect()
@@ -290,7 +316,7 @@ func (b *broker) shrink() {
 
 // flush syncs the logs now and then, so a crash loses only their tails.
 func (b *broker) flush() {
-	for p := range b.w.partitions {
+	for _, p := range b.w.places {
 		if log := b.logs.Log(tp(p)); log != nil && b.w.chance(2) {
 			_ = log.Flush()
 		}
@@ -345,6 +371,9 @@ func (b *broker) lookAfter() {
 	}
 	b.lookingAfter = true
 	defer func() { b.lookingAfter = false }()
+	if b.runTasks(); !b.alive {
+		return
+	}
 	for i := 0; i < len(b.parked); i++ {
 		if p := b.parked[i]; p.w.Woken() {
 			b.parked = append(b.parked[:i:i], b.parked[i+1:]...)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/monedula/monedula/internal/txnhistory"
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
@@ -19,17 +20,19 @@ import (
 // checker checks the rules after every event.
 type checker struct {
 	w       *world
-	topic   *settings.Topic
-	looking bool // the checker is reading; its reads never fail
+	topic   *settings.Topic // of most topics
+	ofData  *settings.Topic // of the topic of transactional producers
+	looking bool            // the checker is reading; its reads never fail
 
 	histories map[incarnation]*history
 	seen      map[seenKey]seenState
 	held      map[replica]record.Offset // see compaction.go
 	// The state in ZooKeeper, by place of the partition (see tp):
-	ids         [partitionCount + 1]zkstore.TopicID // zero if there is no topic
-	states      [partitionCount + 1]partitionState
-	assignments [partitionCount + 1]assignment
-	briefMarked bool    // the topic that comes and goes is marked for deletion
+	ids         [placeCount]zkstore.TopicID // zero if there is no topic
+	states      [placeCount]partitionState
+	assignments [placeCount]assignment
+	briefMarked bool // the topic that comes and goes is marked for deletion
+	txns        txnLedger
 	controller  *zkConn // the current controller's session
 }
 
@@ -41,6 +44,7 @@ type incarnation struct {
 
 // history is what happened to an incarnation.
 type history struct {
+	place int32
 	// committed are the records below the highest high watermark of any replica, by offset. They
 	// never change and are the same on all replicas.
 	committed []entry
@@ -51,6 +55,12 @@ type history struct {
 	promised map[record.Offset]string
 	leaders  map[metadata.LeaderEpoch]metadata.BrokerID // by epoch
 	keyed    keyed
+	txns     openTxns // of a partition of transactional producers
+}
+
+func newHistory(p int32) *history {
+	return &history{place: p, leaders: map[metadata.LeaderEpoch]metadata.BrokerID{},
+		txns: openTxns{open: map[int64][]record.Offset{}, fates: map[record.Offset]fate{}, epochs: map[int64]int16{}}}
 }
 
 // entry is a record as clients and the checker read it.
@@ -60,6 +70,10 @@ type entry struct {
 	epoch     metadata.LeaderEpoch
 	key       string // empty: none
 	tombstone bool
+
+	producer      int64 // of a transaction; 0: none
+	producerEpoch int16
+	marker        txnhistory.Marker
 }
 
 func (e entry) String() string { return fmt.Sprintf("%s@%d", e.name, e.epoch) }
@@ -69,6 +83,12 @@ func entryOf(b record.Batch, r *record.Record) entry {
 	e := entry{offset: r.Offset, name: string(r.Value), epoch: b.PartitionLeaderEpoch(), key: string(r.Key), tombstone: r.Value == nil}
 	if e.tombstone && len(r.Headers) == 1 {
 		e.name = string(r.Headers[0].Value)
+	}
+	if b.IsTransactional() {
+		e.producer, e.producerEpoch = b.ProducerID(), b.ProducerEpoch()
+	}
+	if b.IsControl() {
+		e.becomesMarker(r)
 	}
 	return e
 }
@@ -97,7 +117,7 @@ type partitionState struct {
 }
 
 func newChecker(w *world) *checker {
-	return &checker{w: w, topic: topicConfig(w), histories: map[incarnation]*history{}, seen: map[seenKey]seenState{}, held: map[replica]record.Offset{}}
+	return &checker{w: w, topic: topicConfig(w), ofData: dataConfig(w), txns: newTxnLedger(), histories: map[incarnation]*history{}, seen: map[seenKey]seenState{}, held: map[replica]record.Offset{}}
 }
 
 // now returns the history of the current incarnation at a place. It is empty if there is no topic.
@@ -134,7 +154,7 @@ func (c *checker) wrote(by *zkConn, ops ...zktree.Op) {
 			c.w.say("broker %d is the controller, epoch %s", by.b.id, data)
 		}
 		c.topicWritten(by, op)
-		for p := range c.w.partitions {
+		for _, p := range c.w.places {
 			if path == zkstore.PartitionStatePath(tp(p)) {
 				c.stateWritten(by, p, data)
 			}
@@ -196,7 +216,7 @@ func (c *checker) leads(b *broker, p int32, epoch metadata.LeaderEpoch) {
 // it has caught up. Until then its checkpoints may exceed its log, and bytes whose truncation was
 // not synced may be back.
 func (c *checker) look(b *broker) {
-	for p := range c.w.partitions {
+	for _, p := range c.w.places {
 		if !b.clean(p) {
 			continue
 		}
@@ -226,6 +246,7 @@ func (c *checker) look(b *broker) {
 		}
 		c.seen[key] = now
 		c.holds(b, log)
+		c.stable(b, h, log)
 		if state.Leading && log.TopicID() == c.ids[p] && state.LeaderEpoch == c.states[p].LeaderEpoch && at.LogEnd < h.acknowledgedTo {
 			c.w.fail("broker %d leads partition %d with the log end %d, but %d was acknowledged", b.id, p, at.LogEnd, h.acknowledgedTo)
 		}
@@ -281,6 +302,7 @@ func (c *checker) same(b *broker, h *history, log *storage.Log, from, to record.
 		switch e := records[0]; {
 		case offset == n:
 			h.commit(c.w, e)
+			c.decided(h, e)
 			h.kept(c, p, offset)
 		case h.committed[offset] != e:
 			c.w.fail("offset %d of partition %d is %q on broker %d, but %q was committed", offset, p, e, b.id, h.committed[offset])
@@ -327,7 +349,7 @@ func (c *checker) read(log *storage.Log, from, to record.Offset) (records []entr
 			err = batch.Each(func(r *record.Record) error {
 				if r.Offset >= offset && r.Offset < to {
 					e := entryOf(batch, r)
-					c.belongs(log, e.name)
+					c.belongs(log, e)
 					records = append(records, e)
 					offset = r.Offset + 1
 				}
@@ -371,7 +393,11 @@ func (c *checker) readable(p int32) bool {
 
 // belongs checks that a record is in a log of the incarnation for which it was produced; records
 // name their incarnation.
-func (c *checker) belongs(log *storage.Log, value string) {
+func (c *checker) belongs(log *storage.Log, e entry) {
+	value := e.name
+	if e.marker != txnhistory.NoMarker || isState(place(log.TopicPartition())) {
+		return
+	}
 	name, _, _ := strings.Cut(value, "-")
 	if want := nameOf(incarnation{place(log.TopicPartition()), log.TopicID()}); name != want {
 		c.w.fail("%s of the topic id %x holds %s, which was produced to another topic", log, log.TopicID(), value)
@@ -418,7 +444,11 @@ func (c *checker) acknowledged(p int32, h *history, offset record.Offset, b *bat
 // final compares the logs at the end: all replicas are the same and have everything that was
 // produced, once and in order.
 func (c *checker) final() {
-	for p := range c.w.partitions {
+	for _, p := range c.w.places {
+		if p >= firstData {
+			c.finalOfTransactions(p)
+			continue
+		}
 		var want []string
 		for _, b := range c.w.producers[p].batches {
 			want = append(want, b.values...)
@@ -439,6 +469,9 @@ func (c *checker) final() {
 	for _, consumer := range c.w.consumers {
 		c.consumedAll(consumer)
 	}
+	if c.w.cfg.Transactions {
+		c.checkTransactions()
+	}
 }
 
 // settled reports whether the cluster has recovered: everything is acknowledged and committed, and
@@ -447,13 +480,8 @@ func (c *checker) final() {
 // epoch, the fetch session does not send that high watermark again before there are new records
 // (KIP-227; in Kafka too).
 func (w *world) settled() bool {
-	for p := range w.partitions {
-		producer := w.producers[p]
-		if producer == nil || producer.gone || p == brief && (w.check.briefMarked || len(producer.batches) == 0) {
-			return false
-		}
-		producer.ended = true
-		if producer.acked < len(producer.batches) || len(w.check.states[p].ISR) != brokerCount || !w.check.assignments[p].whole() {
+	for _, p := range w.places {
+		if !w.produced(p) || len(w.check.states[p].ISR) != brokerCount || !w.check.assignments[p].whole() {
 			return false
 		}
 		for _, b := range w.brokers {
@@ -474,15 +502,29 @@ func (w *world) settled() bool {
 			return false
 		}
 	}
-	return true
+	return !w.cfg.Transactions || w.transactionsEnded()
+}
+
+// produced reports whether everything that was produced to a partition is acknowledged.
+func (w *world) produced(p int32) bool {
+	if p >= firstData {
+		return true // see transactionsEnded
+	}
+	producer := w.producers[p]
+	if producer == nil || producer.gone || p == brief && (w.check.briefMarked || len(producer.batches) == 0) {
+		return false
+	}
+	producer.ended = true
+	return producer.acked == len(producer.batches)
 }
 
 // state describes the cluster, for failure messages.
 func (w *world) state() string {
 	var text strings.Builder
-	for p := range w.partitions {
+	for _, p := range w.places {
 		fmt.Fprintf(&text, "partition %d of %x: %+v, %d committed", p, w.check.ids[p], w.check.states[p], len(w.check.now(p).committed))
-		if producer := w.producers[p]; producer != nil {
+		if p < firstData && w.producers[p] != nil {
+			producer := w.producers[p]
 			fmt.Fprintf(&text, ", %d of %d batches acknowledged", producer.acked, len(producer.batches))
 		}
 		for _, b := range w.brokers {
@@ -495,5 +537,6 @@ func (w *world) state() string {
 	for _, c := range w.consumers {
 		fmt.Fprintf(&text, "a consumer of partition %d at offset %d of broker %d\n", c.partition, c.offset, c.broker)
 	}
+	w.stateOfTransactions(&text)
 	return text.String()
 }

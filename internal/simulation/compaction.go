@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/monedula/monedula/internal/txnhistory"
 	"github.com/monedula/monedula/internal/vfs"
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/record"
@@ -19,6 +20,8 @@ import (
 //   - A replica lacks only records that a later committed record of their key replaced, and
 //     tombstones that are older than delete.retention.ms. What it has is at the committed offset.
 //   - A record that was replaced by a tombstone does not return when the tombstone has gone.
+//   - A replica lacks no record of an undecided transaction, and a marker only after
+//     delete.retention.ms and without records of its transaction.
 
 // deleteRetention is short, so that tombstones go during a run. A replica or a consumer that was away
 // for longer may have missed them.
@@ -116,17 +119,45 @@ func (h *history) commit(w *world, e entry) {
 		k.latest, k.outlived = map[string]record.Offset{}, map[string]bool{}
 	}
 	k.since = append(k.since, w.now)
-	k.latest[e.key] = e.offset
-	delete(k.outlived, e.key)
+	if e.producer != 0 {
+		h.commitTransactional(e)
+		return
+	}
+	k.shows(e)
 }
 
-// mayLack reports whether a replica of a compacted topic may lack the committed record.
+// shows takes a record that readers see.
+func (k *keyed) shows(e entry) {
+	if e.offset >= k.latest[e.key] {
+		k.latest[e.key] = e.offset
+		delete(k.outlived, e.key)
+	}
+}
+
+// mayLack reports whether a replica of a compacted topic may lack the committed record or marker.
 func (h *history) mayLack(w *world, offset record.Offset) bool {
 	if offset >= record.Offset(len(h.committed)) {
 		return false
 	}
 	e := h.committed[offset]
-	return h.keyed.latest[e.key] > offset || e.tombstone && w.now >= h.keyed.since[offset].Truncate(time.Millisecond)+deleteRetention
+	switch fate := w.check.decidedFate(h, e); {
+	case fate == hidden:
+		return true
+	case fate == ofMarker:
+		return h.retained(w, offset)
+	case fate == undecided:
+		return w.check.superseded(h, e)
+	}
+	return h.keyed.latest[e.key] > offset || e.tombstone && h.retained(w, offset) || e.producer != 0 && w.check.superseded(h, e)
+}
+
+// retained reports whether the record is older than delete.retention.ms.
+func (h *history) retained(w *world, offset record.Offset) bool {
+	retention := deleteRetention
+	if isData(h.place) {
+		retention = markerRetention
+	}
+	return w.now >= h.keyed.since[offset].Truncate(time.Millisecond)+retention
 }
 
 // matches reports whether the records are the committed ones, as far as they must exist.
@@ -170,6 +201,7 @@ type gaps struct {
 	h       *history
 	held    record.Offset
 	present map[string]record.Offset // by key, a record that the replica has; nil: not all are known
+	open    map[int64]record.Offset  // by producer, a record that the replica has of the current transaction; nil with present
 }
 
 // gapsOf begins a comparison of a replica's records from an offset on.
@@ -180,14 +212,24 @@ func (c *checker) gapsOf(b *broker, h *history, log *storage.Log, from record.Of
 		g.held = 0
 	}
 	if from == 0 {
-		g.present = map[string]record.Offset{}
+		g.present, g.open = map[string]record.Offset{}, map[int64]record.Offset{}
 	}
 	return g
 }
 
-// pass takes a record that the replica has.
+// pass takes a record or a marker that the replica has.
 func (g *gaps) pass(e entry) {
-	if g.present != nil {
+	if g.present == nil {
+		return
+	}
+	switch {
+	case e.marker != txnhistory.NoMarker:
+		delete(g.open, e.producer)
+		return
+	case e.producer != 0:
+		g.open[e.producer] = e.offset
+	}
+	if g.h.fate(e) == shown {
 		g.present[e.key] = e.offset
 	}
 }
@@ -197,6 +239,13 @@ func (g *gaps) add(e entry) {
 	w := g.c.w
 	if !w.cfg.Compaction || !g.h.mayLack(w, e.offset) {
 		w.fail("broker %d lacks offset %d of partition %d, where %s of the key %q was committed", g.b.id, e.offset, g.p, e, e.key)
+		return
+	}
+	switch g.h.fate(e) {
+	case ofMarker:
+		g.addMarker(e)
+		return
+	case hidden, undecided:
 		return
 	}
 	if g.h.keyed.latest[e.key] > e.offset {

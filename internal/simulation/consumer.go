@@ -9,9 +9,9 @@ import (
 	"github.com/monedula/monedula/record"
 )
 
-// consumer reads one partition of the permanent topic, without a group. It mostly reads from the
-// leader and sometimes from another replica (KIP-392). It must see all committed records and
-// nothing else, in order.
+// consumer reads one partition, without a group. It mostly reads from the leader and sometimes from
+// another replica (KIP-392). It must see all committed records and nothing else, in order. A consumer
+// of transactions is read_committed: it must see the records of committed transactions.
 type consumer struct {
 	w         *world
 	partition int32
@@ -37,10 +37,14 @@ func (c *consumer) read() {
 	req.MaxWaitMillis, req.MinBytes, req.MaxBytes = int32(consumerWait.Milliseconds()), 1, consumerBytes
 	req.SessionID, req.SessionEpoch = 0, -1
 	ask := kmsg.NewFetchRequestTopicPartition()
-	ask.Partition, ask.FetchOffset, ask.PartitionMaxBytes = c.partition, int64(c.offset), consumerBytes
+	ask.FetchOffset, ask.PartitionMaxBytes = int64(c.offset), consumerBytes
+	ask.Partition = tp(c.partition).Partition
 	ask.CurrentLeaderEpoch, ask.LogStartOffset = -1, -1
+	if isData(c.partition) {
+		req.IsolationLevel = 1
+	}
 	t := kmsg.NewFetchRequestTopic()
-	t.Topic, t.Partitions = topicName, append(t.Partitions, ask)
+	t.Topic, t.Partitions = tp(c.partition).Topic, append(t.Partitions, ask)
 	req.Topics = append(req.Topics, t)
 	c.w.send(nil, c.broker, req, func(resp response) {
 		if c.took(resp) {
@@ -63,16 +67,20 @@ func (c *consumer) took(resp response) bool {
 	if answer.ErrorCode != 0 || len(answer.Topics) != 1 || answer.Topics[0].Partitions[0].ErrorCode != 0 {
 		return false
 	}
+	skips := abortedOf(answer.Topics[0].Partitions[0].AbortedTransactions)
 	for batch, err := range record.Batches(answer.Topics[0].Partitions[0].RecordBatches) {
 		if err != nil {
 			break
 		}
+		aborted := skips.of(batch)
 		err = batch.Each(func(r *record.Record) error {
 			if r.Offset >= c.offset {
 				e := entryOf(batch, r)
 				c.w.check.skipped(c, r.Offset)
 				c.w.check.consumed(c, e)
-				c.latest[e.key] = e
+				if c.w.check.visible(c, e, aborted) {
+					c.latest[e.key] = e
+				}
 				c.offset = r.Offset + 1
 			}
 			return nil
@@ -102,7 +110,7 @@ func (c *consumer) choose() {
 	}
 	b := c.w.brokers[c.w.random.IntN(brokerCount)]
 	if b.alive && !b.paused() {
-		if known := b.cache.Snapshot().Partition(topicName, c.partition); known != nil {
+		if known := b.cache.Snapshot().Partition(tp(c.partition).Topic, tp(c.partition).Partition); known != nil {
 			c.broker = known.Leader
 		}
 	}
@@ -123,9 +131,15 @@ func (k *checker) consumed(c *consumer, e entry) {
 func (k *checker) skipped(c *consumer, to record.Offset) {
 	h := k.now(c.partition)
 	for offset := c.offset; offset < to; offset++ {
+		if h.txns.slow {
+			continue
+		}
 		if !k.w.cfg.Compaction || !h.mayLack(k.w, offset) {
 			k.w.fail("a consumer of partition %d received offset %d after %d", c.partition, to, offset-1)
 			return
+		}
+		if h.fate(h.committed[offset]) != shown {
+			continue
 		}
 		delete(c.latest, h.committed[offset].key) // if this was a tombstone, the consumer was too slow for it
 	}

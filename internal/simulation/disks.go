@@ -60,7 +60,7 @@ func (w *world) breakDisk(b *broker) {
 	empty := w.chance(2) && w.mayLose(b)
 	w.say("the log directory %s of broker %d fails, and comes back empty: %t", dir, b.id, empty)
 	if empty {
-		for p := range w.partitions {
+		for _, p := range w.places {
 			if log := b.logs.Log(tp(p)); log != nil && log.Dir() == dir {
 				b.lost(p)
 			}
@@ -109,7 +109,7 @@ func (b *broker) removeDoubles() {
 		}
 		remove = b.w.dataDirs()[b.w.random.IntN(2)]
 	}
-	for p := range b.w.partitions {
+	for _, p := range b.w.places {
 		name := fmt.Sprintf("/%s-%d", tp(p).Topic, tp(p).Partition)
 		everywhere := !slices.ContainsFunc(b.w.dataDirs(), func(dir string) bool {
 			_, err := b.fs.Stat(dir + name)

@@ -11,18 +11,21 @@ import (
 )
 
 // createTopic creates the topic as soon as a broker can do it.
-func (w *world) createTopic() {
+func (w *world) createTopic() { w.createLasting(topicName, zkstore.TopicID{15: 1}) }
+
+// createLasting creates a topic that is never deleted.
+func (w *world) createLasting(name string, id zkstore.TopicID) {
 	b := w.brokers[0]
-	topic := zkstore.TopicNode{Name: topicName, ID: zkstore.TopicID{15: 1}, Partitions: map[int32]zkstore.Assignment{}}
-	for p := range int32(partitionCount) {
+	topic := zkstore.TopicNode{Name: name, ID: id, Partitions: map[int32]zkstore.Assignment{}}
+	for _, p := range w.placesOf(name) {
 		a := zkstore.Assignment{}
 		for i := range int32(brokerCount) {
 			a.Replicas = append(a.Replicas, metadata.BrokerID((p+i)%brokerCount))
 		}
-		topic.Partitions[p] = a
+		topic.Partitions[tp(p).Partition] = a
 	}
 	if err := b.store.CreateTopic(b.bound(), topic); err != nil {
-		w.fail("create the topic: %v", err)
+		w.fail("create the topic %s: %v", name, err)
 	}
 }
 
@@ -129,7 +132,7 @@ func (b *broker) die() {
 // loseUnsynced crashes the broker, which loses unsynced data and starts again later.
 func (b *broker) loseUnsynced() {
 	b.crash(vfs.Random)
-	for p := range b.w.partitions {
+	for _, p := range b.w.places {
 		b.lost(p)
 	}
 	b.w.after(b.w.between(longestWay+requestTimeout, 5*time.Second), b.boot)
@@ -146,7 +149,7 @@ func (b *broker) lost(p int32) {
 // not through a second failure before the first one is repaired.
 func (w *world) clean() bool {
 	for _, b := range w.brokers {
-		for p := range w.partitions {
+		for _, p := range w.places {
 			if slices.Contains(w.check.assignments[p].replicas, b.id) && !b.clean(p) {
 				return false
 			}
@@ -188,7 +191,7 @@ func (w *world) complete(b *broker) bool {
 	if !b.alive || b.conn == nil || !w.tree.Alive(b.conn.id) || b.zkBlocked() || !b.intact() {
 		return false
 	}
-	for p := range w.partitions {
+	for _, p := range w.places {
 		if b.dirty[p] || !b.caughtUp(p) {
 			return false
 		}
@@ -203,7 +206,7 @@ func (w *world) othersHaveAll(b *broker) bool {
 			return false
 		}
 	}
-	for p := range w.partitions {
+	for _, p := range w.places {
 		if w.check.ids[p] == (zkstore.TopicID{}) {
 			continue
 		}

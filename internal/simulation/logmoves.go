@@ -14,7 +14,7 @@ import (
 
 // moveLog moves a log of the broker to its other directory.
 func (w *world) moveLog(b *broker) {
-	p := w.random.Int32N(w.partitions)
+	p := w.places[w.random.Int32N(int32(len(w.places)))]
 	if !b.alive {
 		return
 	}

@@ -52,7 +52,8 @@ func (c *checker) assigned(data []byte, places []int32) {
 // move reassigns a partition to other brokers, always enough of them for acks=all, or cancels its
 // reassignment.
 func (w *world) move() {
-	p := w.random.Int32N(partitionCount)
+	lasting := w.lasting()
+	p := lasting[w.random.Int32N(int32(len(lasting)))]
 	if w.chance(4) {
 		w.reassign(p, nil)
 		return
@@ -62,6 +63,11 @@ func (w *world) move() {
 		replicas = append(replicas, metadata.BrokerID(id))
 	}
 	w.reassign(p, replicas)
+}
+
+// lasting returns the places of the partitions whose topics are never deleted.
+func (w *world) lasting() []int32 {
+	return slices.DeleteFunc(slices.Clone(w.places), func(p int32) bool { return p == brief })
 }
 
 // reassign sends a reassignment to every broker that considers itself the controller. If replicas
@@ -83,7 +89,7 @@ func (w *world) reassign(p int32, replicas []metadata.BrokerID) {
 
 // makeWhole reassigns partitions to all brokers after the faults have ended.
 func (w *world) makeWhole() {
-	for p := range int32(partitionCount) {
+	for _, p := range w.lasting() {
 		if a := w.check.assignments[p]; !a.whole() && (len(a.removing) > 0 || len(a.adding) == 0) {
 			first := metadata.BrokerID(p)
 			w.reassign(p, []metadata.BrokerID{first % brokerCount, (first + 1) % brokerCount, (first + 2) % brokerCount})

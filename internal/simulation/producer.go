@@ -76,7 +76,7 @@ func (p *producer) newBatch(sequence int32) *batch {
 	for i := range 1 + p.w.random.IntN(3) {
 		value := fmt.Sprintf("%s-%d", nameOf(p.of), int(sequence)+i)
 		b.values = append(b.values, value)
-		if err := p.append(builder, value); err != nil {
+		if err := p.w.append(builder, value); err != nil {
 			panic(err)
 		}
 	}
@@ -85,15 +85,15 @@ func (p *producer) newBatch(sequence int32) *batch {
 }
 
 // append adds a record with the name to a batch.
-func (p *producer) append(b *record.Builder, name string) error {
-	ms := p.w.clock().UnixMilli()
+func (w *world) append(b *record.Builder, name string) error {
+	ms := w.clock().UnixMilli()
 	switch {
-	case !p.w.cfg.Compaction:
+	case !w.cfg.Compaction:
 		return b.Append(ms, nil, []byte(name))
-	case p.w.chance(6):
-		return b.Append(ms, p.w.key(), nil, record.Header{Key: []byte("name"), Value: []byte(name)})
+	case w.chance(6):
+		return b.Append(ms, w.key(), nil, record.Header{Key: []byte("name"), Value: []byte(name)})
 	}
-	return b.Append(ms, p.w.key(), []byte(name))
+	return b.Append(ms, w.key(), []byte(name))
 }
 
 func (p *producer) sendMore() {

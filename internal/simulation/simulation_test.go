@@ -22,7 +22,7 @@ var (
 // TestSeeds runs many seeds; see `make sim`.
 func TestSeeds(t *testing.T) {
 	began := time.Now()
-	var next, events, acked, faults, failed atomic.Int64
+	var next, events, acked, faults, commits, failed atomic.Int64
 	var wg sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
@@ -31,6 +31,7 @@ func TestSeeds(t *testing.T) {
 				events.Add(int64(r.Events))
 				acked.Add(int64(r.Acked))
 				faults.Add(int64(r.Faults))
+				commits.Add(int64(r.Committed))
 				if r.Err != nil {
 					failed.Add(1)
 					t.Errorf("%v", r.Err)
@@ -39,7 +40,7 @@ func TestSeeds(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	t.Logf("%d seeds, %d failed: %d events, %d faults, %d batches acknowledged, %v", *seeds, failed.Load(), events.Load(), faults.Load(), acked.Load(), time.Since(began).Round(time.Millisecond))
+	t.Logf("%d seeds, %d failed: %d events, %d faults, %d batches acknowledged, %d transactions committed, %v", *seeds, failed.Load(), events.Load(), faults.Load(), acked.Load(), commits.Load(), time.Since(began).Round(time.Millisecond))
 	if acked.Load() < int64(*seeds)*20 {
 		t.Errorf("only %d batches were acknowledged: the cluster was hardly ever available", acked.Load())
 	}
@@ -92,17 +93,19 @@ func TestSeedsThatOnceFailed(t *testing.T) {
 		}
 	}
 	for _, seed := range []uint64{911042, 911623} {
-		if r := Run(Swarm(seed)); r.Err != nil {
+		cfg := Swarm(seed)
+		cfg.Transactions = false // the seeds were found without transactions
+		if r := Run(cfg); r.Err != nil {
 			t.Error(r.Err)
 		}
 	}
 }
 
-// early returns the configuration of a seed that was found before topics were compacted and logs were
-// moved.
+// early returns the configuration of a seed that was found before topics were compacted, logs were
+// moved and producers wrote transactions.
 func early(seed uint64) Config {
 	cfg := Swarm(seed)
-	cfg.Compaction, cfg.LogMoves = false, false
+	cfg.Compaction, cfg.LogMoves, cfg.Transactions = false, false, false
 	return cfg
 }
 

@@ -9,11 +9,14 @@ import (
 )
 
 // Swarm returns a configuration in which the seed also chooses the kinds of faults: each kind
-// occurs in three of four seeds, compaction in one of two. A few kinds at a time find bugs that all kinds together hide.
+// occurs in three of four seeds, compaction and transactions in one of two each. A few kinds at a time
+// find bugs that all kinds together hide.
 func Swarm(seed uint64) Config {
 	random := rand.New(rand.NewPCG(seed, 0x737761726d))
 	some := func() bool { return random.IntN(4) > 0 }
-	return Config{Seed: seed, Moves: some(), Topics: some(), Disks: some(), Timing: some(), Consumers: some(), Compaction: random.IntN(2) == 0, LogMoves: some()}
+	cfg := Config{Seed: seed, Moves: some(), Topics: some(), Disks: some(), Timing: some(), Consumers: some(), Compaction: random.IntN(2) == 0, LogMoves: some()}
+	cfg.Transactions = random.IntN(2) == 0
+	return cfg
 }
 
 // moment sometimes injects a fault. It is called right after a role of a broker has changed.

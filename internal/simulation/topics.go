@@ -17,25 +17,59 @@ import (
 // briefName is the topic that is deleted and created again.
 const briefName = "brief"
 
-// brief is the place of its only partition.
-const brief int32 = partitionCount
+// Places number the partitions of all topics from 0: first those of the permanent topic, then brief,
+// those of the topic of transactional producers, and those of __transaction_state.
+const (
+	brief      int32 = partitionCount // the only partition of the topic that comes and goes
+	firstData        = brief + 1
+	firstState       = firstData + dataPartitions
+	placeCount       = firstState + maxStates
+)
 
-// tp returns the partition at a place. Places number the partitions of both topics from 0: first
-// those of the permanent topic, then brief.
+// tp returns the partition at a place.
 func tp(place int32) replication.TopicPartition {
-	if place == brief {
+	switch {
+	case place >= firstState:
+		return replication.TopicPartition{Topic: metadata.TransactionStateTopic, Partition: place - firstState}
+	case place >= firstData:
+		return replication.TopicPartition{Topic: dataName, Partition: place - firstData}
+	case place == brief:
 		return replication.TopicPartition{Topic: briefName}
 	}
 	return replication.TopicPartition{Topic: topicName, Partition: place}
 }
 
 // place returns the place of a partition.
-func place(p replication.TopicPartition) int32 {
-	if p.Topic == briefName {
+func place(p replication.TopicPartition) int32 { return firstOf(p.Topic) + p.Partition }
+
+// firstOf returns the place of a topic's first partition.
+func firstOf(topic string) int32 {
+	switch topic {
+	case briefName:
 		return brief
+	case dataName:
+		return firstData
+	case metadata.TransactionStateTopic:
+		return firstState
 	}
-	return p.Partition
+	return 0
 }
+
+// placesOf returns the places of a topic's partitions.
+func (w *world) placesOf(topic string) (places []int32) {
+	for _, p := range w.places {
+		if tp(p).Topic == topic {
+			places = append(places, p)
+		}
+	}
+	return places
+}
+
+// isData reports whether transactional producers write to the partition.
+func isData(place int32) bool { return place >= firstData && place < firstState }
+
+// isState reports whether it is a partition of __transaction_state.
+func isState(place int32) bool { return place >= firstState }
 
 // deletionPath is the node that marks the topic for deletion.
 const deletionPath = zkstore.DeleteTopicsPath + "/" + briefName
@@ -78,11 +112,10 @@ func (b *broker) deleteBrief() {
 
 // topicWritten checks what a session wrote to the nodes of topics.
 func (c *checker) topicWritten(by *zkConn, op zktree.Op) {
+	c.lastingTopicWritten(by, op)
 	switch op := op.(type) {
 	case zktree.Create:
 		switch op.Path {
-		case zkstore.TopicPath(topicName):
-			c.born(op.Data, 0, 1)
 		case zkstore.TopicPath(briefName):
 			c.born(op.Data, brief)
 			c.w.producers[brief] = newProducer(c.w, brief)
@@ -92,17 +125,12 @@ func (c *checker) topicWritten(by *zkConn, op zktree.Op) {
 		}
 	case zktree.Set:
 		switch op.Path {
-		case zkstore.TopicPath(topicName):
-			c.assigned(op.Data, []int32{0, 1})
-			c.keepsID(op.Data, 0)
 		case zkstore.TopicPath(briefName):
 			c.assigned(op.Data, []int32{brief})
 			c.keepsID(op.Data, brief)
 		}
 	case zktree.Delete:
 		switch op.Path {
-		case zkstore.TopicPath(topicName):
-			c.w.fail("broker %d deleted the topic %s", by.b.id, topicName)
 		case zkstore.TopicPath(briefName):
 			c.died(by)
 		case deletionPath:
@@ -119,12 +147,34 @@ func (c *checker) topicWritten(by *zkConn, op zktree.Op) {
 	}
 }
 
+// lastingTopicWritten checks what a session wrote to the nodes of the other topics.
+func (c *checker) lastingTopicWritten(by *zkConn, op zktree.Op) {
+	for _, topic := range []string{topicName, dataName, metadata.TransactionStateTopic} {
+		path, places := zkstore.TopicPath(topic), c.w.placesOf(topic)
+		switch op := op.(type) {
+		case zktree.Create:
+			if op.Path == path {
+				c.born(op.Data, places...)
+			}
+		case zktree.Set:
+			if op.Path == path {
+				c.assigned(op.Data, places)
+				c.keepsID(op.Data, places[0])
+			}
+		case zktree.Delete:
+			if op.Path == path {
+				c.w.fail("broker %d deleted the topic %s", by.b.id, topic)
+			}
+		}
+	}
+}
+
 // born begins the history of an incarnation of a topic.
 func (c *checker) born(data []byte, places ...int32) {
 	c.assigned(data, places)
 	for _, p := range places {
 		c.ids[p] = topicIDOf(data)
-		c.histories[incarnation{p, c.ids[p]}] = &history{leaders: map[metadata.LeaderEpoch]metadata.BrokerID{}}
+		c.histories[incarnation{p, c.ids[p]}] = newHistory(p)
 	}
 	c.w.say("the topic's id is %x", c.ids[places[0]])
 }

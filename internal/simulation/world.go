@@ -23,9 +23,13 @@
 //	disks.go      log directories that fail
 //	compaction.go the cleaner
 //	logmoves.go   moves between log directories
+//	coordinator.go  transaction coordinators, and the requests to them
+//	txnproducer.go  transactional producers
+//	txnrules.go     the rules of transactions
 //	swarm.go      faults chosen by the seed
 //
-// Transactions have a simulation of their own, without brokers:
+// Transactions also have a simulation of their own, without brokers, in which coordinators move much
+// more often:
 //
 //	transactions.go  coordinators, partitions and the network between them; RunTransactions
 //	txnmember.go     transactional producers
@@ -40,6 +44,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/monedula/monedula/internal/txnhistory"
 	"github.com/monedula/monedula/metadata"
 	zktree "github.com/monedula/monedula/zkserver/tree"
 )
@@ -65,14 +70,17 @@ type Config struct {
 	Compaction bool
 	// LogMoves moves logs between the log directories of a broker.
 	LogMoves bool
+	// Transactions lets transactional producers write to a topic of their own.
+	Transactions bool
 }
 
 // Result is the result of a run.
 type Result struct {
-	Err    error // the broken rule, with the time; nil if all rules held
-	Events int
-	Acked  int // batches
-	Faults int
+	Err       error // the broken rule, with the time; nil if all rules held
+	Events    int
+	Acked     int // batches
+	Faults    int
+	Committed int // transactions
 }
 
 const (
@@ -101,9 +109,14 @@ type world struct {
 	err     error
 	chaotic bool
 
-	partitions int32 // number of partitions that are checked; see tp
-	topicsMade byte  // attempts to create the topic that is deleted and created again
-	names      int   // number of unique directory names handed out
+	places      []int32        // of the partitions that are checked; see tp
+	states      int32          // number of partitions of __transaction_state
+	producerIDs int64          // number of producer ids handed out to transactional producers
+	clients     []*txnProducer // all transactional producers that there were
+	committed   int            // transactions
+	txns        txnhistory.History
+	topicsMade  byte // attempts to create the topic that is deleted and created again
+	names       int  // number of unique directory names handed out
 
 	tree      *zktree.Tree
 	conns     map[int64]*zkConn
@@ -145,13 +158,21 @@ func Run(cfg Config) Result {
 	}
 	w := &world{cfg: cfg, random: rand.New(rand.NewPCG(cfg.Seed, 0x73696d)), tree: zktree.New(),
 		conns: map[int64]*zkConn{}, links: map[[2]metadata.BrokerID]*int64{}, cut: map[[2]metadata.BrokerID]time.Duration{}}
-	w.partitions = partitionCount
+	for p := range int32(partitionCount) {
+		w.places = append(w.places, p)
+	}
 	if cfg.Topics {
-		w.partitions++
+		w.places = append(w.places, brief)
+	}
+	if cfg.Transactions {
+		w.states = 1 + int32(cfg.Seed%maxStates)
+		for p := firstData; p < firstState+w.states; p++ {
+			w.places = append(w.places, p)
+		}
 	}
 	w.check = newChecker(w)
 	w.run()
-	return Result{Err: w.err, Events: w.count, Acked: w.acked, Faults: w.faults}
+	return Result{Err: w.err, Events: w.count, Acked: w.acked, Faults: w.faults, Committed: w.committed}
 }
 
 func (w *world) run() {
@@ -178,6 +199,9 @@ func (w *world) run() {
 			w.consumers = append(w.consumers, newConsumer(w, p))
 			w.after(2*time.Second, w.consumers[p].read)
 		}
+	}
+	if w.cfg.Transactions {
+		w.after(1100*time.Millisecond, w.beginTransactions)
 	}
 	if w.cfg.Topics {
 		w.producers = append(w.producers, nil)
