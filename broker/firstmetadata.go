@@ -20,7 +20,7 @@ const announceTime = 30 * time.Second
 func (b *Broker) confirmMetadata(pause time.Duration) {
 	const forever = 1 << 62
 	settled := func(s *metadata.Snapshot) bool { return s.Complete || !s.Heard }
-	for b.cache.Await(b.ctx, forever, func(s *metadata.Snapshot) bool { return s.Heard && !s.Complete }) {
+	for b.ctx.Err() == nil && b.cache.Await(b.ctx, forever, func(s *metadata.Snapshot) bool { return s.Heard && !s.Complete }) {
 		names, err := b.store.TopicNames(b.ctx)
 		if err == nil && len(names) == 0 || !b.cache.Await(b.ctx, pause, settled) && b.noPartitionHasState() {
 			b.cache.Confirm()

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"context"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -66,4 +67,16 @@ func TestMetadataIsNotTakenForCompleteWhilePartitionsAreToBeAnnounced(t *testing
 	must(tree.DeleteTopic(t.Context(), zkstore.NoFence(), "announced"))
 	testkit.Eventually(t, 20*time.Second, "the metadata to be complete", func() bool { return b.cache.Snapshot().Complete })
 	t.Cleanup(func() { <-ended })
+}
+
+// A broker that is stopped before the controller has announced partitions must not wait for them.
+func TestMetadataIsNotConfirmedOnceTheBrokerStops(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	b := &Broker{ctx: ctx, cache: metadata.NewCache()} // without a store, so it must not ask ZooKeeper either
+	b.cache.Apply(updateFrom(1, 1))
+	b.confirmMetadata(time.Millisecond)
+	if b.cache.Snapshot().Complete {
+		t.Error("the metadata counts as complete")
+	}
 }
