@@ -37,6 +37,11 @@ type Config struct {
 	RetainSnapshots int  // snapshots that the purge keeps
 	PurgeHours      int  // time between purges; 0: never
 
+	// EndSessions closes, at the start, the sessions that the files contain, for a server whose clients
+	// ended with its earlier process. Their ephemeral nodes are deleted at once instead of after the
+	// timeouts of the sessions.
+	EndSessions bool
+
 	Words       map[string]bool // four-letter words that are answered, in addition to srvr; "*": all
 	TTLNodes    bool            // permits nodes with a time to live
 	Quotas      bool            // enforces the hard limits of quotas

@@ -90,6 +90,11 @@ func Start(c *Config) (*Server, error) {
 	s.machine.usage, s.machine.since = store.Usage, store.SinceSave
 	s.machine.stats.started.add(time.Since(began).Milliseconds())
 	s.machine.stats.replayed.add(int64(store.SinceSave))
+	if c.EndSessions {
+		for _, id := range t.Sessions() {
+			s.machine.endSession(id)
+		}
+	}
 	c.Log(Info, "read %d nodes and %d sessions in %d ms; the last transaction is 0x%x", t.Count(), len(t.Sessions()), time.Since(began).Milliseconds(), t.Zxid())
 	var workers sync.WaitGroup
 	workers.Go(s.own)

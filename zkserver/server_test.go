@@ -141,6 +141,35 @@ func TestNodesAndSessionsSurviveARestart(t *testing.T) {
 
 // If a transaction cannot be made durable, no client gets an answer that depends on it: neither the
 // one that wrote nor one that reads.
+func TestSessionsOfAnEarlierProcessCanBeEnded(t *testing.T) {
+	mem := vfs.NewMem()
+	setup := func(c *Config) { c.FS = mem }
+	s := startMem(t, setup)
+	c := connectRaw(t, s.Address())
+	c.create("/kept", jute.Persistent)
+	c.create("/e", jute.Ephemeral)
+	if err := s.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	s = startMem(t, func(c *Config) {
+		setup(c)
+		c.EndSessions = true
+	})
+	if d := connectRaw(t, s.Address()); d.exists("/e") || !d.exists("/kept") {
+		t.Error("the node of the old session remains, or another one is gone")
+	}
+	again := dialRaw(t, s.Address())
+	if again.connect(jute.ConnectRequest{TimeOut: 30_000, SessionID: c.session, Password: c.password}) {
+		t.Error("connected to the old session")
+	}
+	if err := s.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if s = startMem(t, setup); connectRaw(t, s.Address()).exists("/e") {
+		t.Error("the end of the session is not in the log")
+	}
+}
+
 func TestNothingIsAnsweredBeforeItIsDurable(t *testing.T) {
 	var failing atomic.Bool
 	reached := make(chan struct{})

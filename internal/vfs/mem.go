@@ -321,7 +321,7 @@ func (m *Mem) Lock(name string) (io.Closer, error) {
 	defer m.mu.Unlock()
 	key := filepath.Clean("/" + name)
 	if m.locks[key] {
-		return nil, pathError("lock", name, ErrLocked)
+		return nil, pathError("lock", name, &LockedError{})
 	}
 	m.locks[key] = true
 	return memLock{m, key}, nil

@@ -30,8 +30,8 @@ type FS interface {
 	SyncDir(name string) error
 	Chtimes(name string, mtime time.Time) error
 	// Lock takes an exclusive fcntl record lock on the whole file, which it creates if missing. It
-	// returns ErrLocked if another process or this one holds the lock. Closing any descriptor of
-	// the file releases the lock, so other code must not open the file.
+	// returns ErrLocked, in a LockedError, if another process or this one holds the lock. Closing
+	// any descriptor of the file releases the lock, so other code must not open the file.
 	Lock(name string) (io.Closer, error)
 	// Usage returns the total and the usable bytes of the volume that contains name. Usable bytes
 	// are those that a process without privileges may still write.

@@ -233,9 +233,12 @@ const lockEnv = "MONEDULA_TEST_LOCK"
 func TestMain(m *testing.M) {
 	if name := os.Getenv(lockEnv); name != "" {
 		_, err := OS().Lock(name)
+		var held *LockedError
 		switch {
 		case err == nil:
 			os.Exit(0)
+		case errors.As(err, &held) && held.PID != os.Getppid():
+			os.Exit(5) // the holder is the test
 		case errors.Is(err, ErrLocked):
 			os.Exit(3)
 		default:
