@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,6 +20,9 @@ type Arguments struct {
 	byName   map[string]*Argument
 	commands []*Command
 	chosen   *Command // by the command line; nil: none yet
+
+	output   *Argument // --output; nil: none
+	document io.Writer // gets the JSON document; nil: text is wanted
 }
 
 // Argument is an option of such a tool.
@@ -31,6 +35,7 @@ type Argument struct {
 	Choices  []string // nil: any value
 	Many     bool     // takes all arguments up to the next option
 	Values   []string
+	own      bool // not one of Kafka's: the usage of errors leaves it out
 }
 
 // NewArguments returns the command line of the tool name. about is the first line of its help.
@@ -67,6 +72,9 @@ func (p *Argument) Number(def int64) int64 {
 // Run parses the command line and calls f if it is valid. It returns the exit code, which is 0 if
 // only the help or the version was printed.
 func (a *Arguments) Run(args []string, f func() error) int {
+	if a.declareOptions("") {
+		return 0
+	}
 	if len(args) == 0 && a.commands == nil {
 		a.help()
 		return 0
@@ -79,6 +87,10 @@ func (a *Arguments) Run(args []string, f func() error) int {
 		err = a.complete()
 	}
 	if err == nil {
+		a.checkOutput()
+		if a.chosen != nil {
+			a.chosen.checkOutput()
+		}
 		err = f()
 	}
 	if refused, ok := err.(BadArgument); ok {
@@ -225,6 +237,7 @@ func (a *Arguments) usage() string {
 	var group []string
 	for _, arg := range a.declared {
 		switch {
+		case arg.own:
 		case slices.Contains(a.OneOf, arg):
 			group = append(group, arg.form())
 		case arg.Required:

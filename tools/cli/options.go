@@ -24,6 +24,9 @@ type Options struct {
 	args    []string  // positional arguments, set by parse
 	Exact   bool      // prefixes of names are not accepted
 	InOrder []*Option // every option in the order of the command line, set by parse
+
+	output   *Option   // --output; nil: none
+	document io.Writer // gets the JSON document; nil: text is wanted
 }
 
 // Option is an option of a command line.
@@ -35,6 +38,9 @@ type Option struct {
 	multi    *[]string
 	flag     *bool
 	with     []*Option // only allowed together with one of these; nil: always allowed
+	choices  []string  // the accepted arguments; nil: not known here
+
+	spelledOut bool // prefixes of its name are not accepted
 }
 
 // OnlyWith makes the option available only together with one of the others.
@@ -113,8 +119,14 @@ func (e BadOption) JavaClass() string { return "joptsimple." + e.Class }
 // ErrDone ends a tool with exit code 0 after it has printed its help or version.
 var ErrDone = errors.New("done")
 
+// Arguments returns the arguments that are neither options nor their values.
+func (o *Options) Arguments() []string { return o.args }
+
 // Parse reads the arguments. Errors: BadOption, ErrDone.
 func (o *Options) Parse(args []string) error {
+	if o.declareOptions() {
+		return ErrDone
+	}
 	normal, err := o.normalise(args)
 	if err != nil {
 		return err
@@ -142,7 +154,7 @@ func (o *Options) Parse(args []string) error {
 		o.Env.Println(Version)
 		return ErrDone
 	}
-	return nil
+	return o.checkOutput()
 }
 
 // Args returns the arguments that are not options, after Parse.
@@ -230,7 +242,7 @@ func (o *Options) find(name string) (*Option, error) {
 	}
 	var found *Option
 	for _, opt := range o.order {
-		if name != "" && !o.Exact && strings.HasPrefix(opt.Name, name) {
+		if name != "" && !o.Exact && !opt.spelledOut && strings.HasPrefix(opt.Name, name) {
 			if found != nil {
 				return nil, BadOption{name + " is not a recognized option", "UnrecognizedOptionException"}
 			}

@@ -11,6 +11,8 @@ import (
 type Progress struct {
 	Env   *Env
 	Total int64
+	What  string // precedes the bar; may be empty
+	Late  bool   // operations that end within 200 ms show no bar
 	drawn time.Time
 	width int // width of the line on the screen
 }
@@ -20,10 +22,18 @@ func (p *Progress) Show(done int64) {
 	if !p.Env.Progress || p.Total <= 0 || time.Since(p.drawn) < 200*time.Millisecond {
 		return
 	}
+	late := p.Late && p.drawn.IsZero()
 	p.drawn = time.Now()
+	if late {
+		return
+	}
 	const cells = 40
 	full := int(min(done, p.Total) * cells / p.Total)
-	line := fmt.Sprintf("[%s%s] %d%% %d of %d", strings.Repeat("#", full), strings.Repeat(".", cells-full), min(done, p.Total)*100/p.Total, done, p.Total)
+	what := p.What
+	if what != "" {
+		what += " "
+	}
+	line := what + fmt.Sprintf("[%s%s] %d%% %d of %d", strings.Repeat("#", full), strings.Repeat(".", cells-full), min(done, p.Total)*100/p.Total, done, p.Total)
 	fmt.Fprintf(p.Env.Stderr, "\r%-*s", p.width, line)
 	p.width = len(line)
 }

@@ -24,12 +24,14 @@ type Env struct {
 	Stderr   io.Writer
 	Terminal bool // stdin is a terminal: prompts are shown
 	Progress bool // stderr is a terminal: long operations show their progress
+	Watched  bool // stdout is a terminal: what a tool prints shows its progress by itself
 	// Interrupted returns a channel that is closed when the user asks the tool to stop (Ctrl-C,
 	// SIGTERM). Once it has been called, the first signal no longer ends the process, so only tools
 	// that shut down cleanly call it, through UntilSignal. nil: no interruption.
 	Interrupted func() <-chan struct{}
 
-	attempts attempts // see RunExplained
+	attempts attempts       // see RunExplained
+	declare  func(Declared) // see DeclaredOptions; nil: the tool runs
 }
 
 // Tool is one program.
