@@ -1,10 +1,12 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"sort"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,6 +30,7 @@ func runBrokerAPIVersions(env *cli.Env, args []string) int {
 	o := cli.NewOptions(env, "kafka-broker-api-versions", "This tool helps to retrieve broker version information.")
 	bootstrap := o.Value("bootstrap-server", "String: server(s) to use for bootstrapping", "REQUIRED: The brokers to connect to first.")
 	config := o.Value("command-config", "String: command config property file", "A properties file for the admin client.")
+	o.Output()
 	if len(args) == 0 {
 		env.Complainf("%s", o.Summary)
 		o.PrintUsage(env.Stderr)
@@ -63,18 +66,26 @@ func runBrokerAPIVersions(env *cli.Env, args []string) int {
 	if err != nil {
 		return o.Fail(err)
 	}
+	document := versionsDocument{[]brokerVersions{}}
 	for _, b := range meta.Brokers {
 		rack := "null"
 		if b.Rack != nil {
 			rack = *b.Rack
 		}
 		node := fmt.Sprintf("%s:%d (id: %d rack: %s)", b.Host, b.Port, b.NodeID, rack)
-		versions, err := versionsOf(ctx, cluster, metadata.BrokerID(b.NodeID))
-		if err != nil {
+		offered, err := versionsOf(ctx, cluster, metadata.BrokerID(b.NodeID))
+		versions := compareVersions(offered)
+		document.Brokers = append(document.Brokers, describedBroker(b, versions, err))
+		switch {
+		case o.WantsDocument():
+		case err != nil:
 			env.Printf("%s -> ERROR: %s\n", node, err)
-			continue
+		default:
+			env.Printf("%s -> %s\n", node, versionsText(versions))
 		}
-		env.Printf("%s -> %s\n", node, versionsText(versions))
+	}
+	if o.WantsDocument() {
+		o.PrintDocument(document)
 	}
 	return 0
 }
@@ -113,41 +124,109 @@ func versionsOf(ctx context.Context, cluster *peerlink.Cluster, broker metadata.
 	return versions.ApiKeys, nil
 }
 
-// versionsText formats the list like Kafka's client, with one API per line.
-func versionsText(offered []kmsg.ApiVersionsResponseApiKey) string {
+// apiVersions is an API as a broker and Kafka's client know it.
+type apiVersions struct {
+	clientAPI
+	offered  bool // by the broker
+	unknown  bool // to the client
+	min, max int16
+	reason   string // why no version is usable; "": one is
+}
+
+// usable returns the highest version that both sides know.
+func (v apiVersions) usable() int16 { return min(v.top, v.max) }
+
+// compareVersions compares what a broker offers with what Kafka's client knows. The result is sorted
+// by key.
+func compareVersions(offered []kmsg.ApiVersionsResponseApiKey) []apiVersions {
+	all := map[int16]apiVersions{}
 	known := map[int16]clientAPI{}
-	lines := map[int16]string{}
 	for _, api := range clientAPIs {
 		known[api.key] = api
 		if api.client {
-			lines[api.key] = fmt.Sprintf("%s(%d): UNSUPPORTED", api.name, api.key)
+			all[api.key] = apiVersions{clientAPI: api, reason: "not offered"}
 		}
 	}
 	for _, o := range offered {
-		versions := fmt.Sprint(o.MinVersion)
-		if o.MinVersion != o.MaxVersion {
-			versions = fmt.Sprintf("%d to %d", o.MinVersion, o.MaxVersion)
-		}
 		api, found := known[o.ApiKey]
+		v := apiVersions{clientAPI: api, offered: true, unknown: !found, min: o.MinVersion, max: o.MaxVersion}
+		v.key = o.ApiKey
 		switch {
 		case !found:
-			lines[o.ApiKey] = fmt.Sprintf("UNKNOWN(%d): %s", o.ApiKey, versions)
+			v.name, v.reason = "UNKNOWN", "unknown"
 		case api.top < o.MinVersion:
-			lines[o.ApiKey] = fmt.Sprintf("%s(%d): %s [unusable: node too new]", api.name, api.key, versions)
+			v.reason = "node too new"
 		case o.MaxVersion < api.lowest:
-			lines[o.ApiKey] = fmt.Sprintf("%s(%d): %s [unusable: node too old]", api.name, api.key, versions)
-		default:
-			lines[o.ApiKey] = fmt.Sprintf("%s(%d): %s [usable: %d]", api.name, api.key, versions, min(api.top, o.MaxVersion))
+			v.reason = "node too old"
 		}
+		all[o.ApiKey] = v
 	}
-	keys := make([]int16, 0, len(lines))
-	for key := range lines {
-		keys = append(keys, key)
-	}
-	sort.Slice(keys, func(i, j int) bool { return keys[i] < keys[j] })
-	texts := make([]string, len(keys))
-	for i, key := range keys {
-		texts[i] = lines[key]
+	return slices.SortedFunc(maps.Values(all), func(a, b apiVersions) int { return cmp.Compare(a.key, b.key) })
+}
+
+// versionsText formats the list like Kafka's client, with one API per line.
+func versionsText(all []apiVersions) string {
+	texts := make([]string, len(all))
+	for i, v := range all {
+		versions := fmt.Sprint(v.min)
+		if v.min != v.max {
+			versions = fmt.Sprintf("%d to %d", v.min, v.max)
+		}
+		text := fmt.Sprintf("%s(%d): ", v.name, v.key)
+		switch {
+		case !v.offered:
+			text += "UNSUPPORTED"
+		case v.unknown:
+			text += versions
+		case v.reason != "":
+			text += versions + " [unusable: " + v.reason + "]"
+		default:
+			text += fmt.Sprintf("%s [usable: %d]", versions, v.usable())
+		}
+		texts[i] = text
 	}
 	return "(\n\t" + strings.Join(texts, ",\n\t") + "\n)"
+}
+
+// The document of --output json. docs/json.md describes its fields.
+type (
+	versionsDocument struct {
+		Brokers []brokerVersions `json:"brokers"`
+	}
+	brokerVersions struct {
+		ID    int32       `json:"id"`
+		Host  string      `json:"host"`
+		Port  int32       `json:"port"`
+		Rack  *string     `json:"rack"`
+		Error *string     `json:"error"`
+		APIs  []versioned `json:"apis"`
+	}
+	versioned struct {
+		Name          string `json:"name"`
+		Key           int16  `json:"key"`
+		MinVersion    *int16 `json:"minVersion"`
+		MaxVersion    *int16 `json:"maxVersion"`
+		UsableVersion *int16 `json:"usableVersion"`
+	}
+)
+
+// describedBroker returns a broker with its versions, or with the error that it answered.
+func describedBroker(b kmsg.MetadataResponseBroker, all []apiVersions, err error) brokerVersions {
+	d := brokerVersions{ID: b.NodeID, Host: b.Host, Port: b.Port, Rack: b.Rack, APIs: []versioned{}}
+	if err != nil {
+		text := err.Error()
+		d.Error = &text
+		return d
+	}
+	for _, v := range all {
+		api := versioned{Name: v.name, Key: v.key}
+		if v.offered {
+			api.MinVersion, api.MaxVersion = &v.min, &v.max
+		}
+		if usable := v.usable(); v.reason == "" {
+			api.UsableVersion = &usable
+		}
+		d.APIs = append(d.APIs, api)
+	}
+	return d
 }

@@ -60,7 +60,20 @@ type clusterOption struct {
 	value *string
 }
 
+// declared returns the commands and their options.
+func declared() (all []cli.Declared) {
+	for _, command := range []cli.Declared{{Command: "cluster-id", Doc: "Print the id of a cluster."}, {Command: "unregister", Doc: "Unregister a broker."}} {
+		all = append(all, command,
+			cli.Declared{Command: command.Command, Name: "--bootstrap-server", Takes: true, Doc: "Brokers to connect to first, as host:port,host:port."},
+			cli.Declared{Command: command.Command, Name: "--config", Takes: true, Doc: "A properties file for the admin client."})
+	}
+	return append(all, cli.Declared{Command: "unregister", Name: "--id", Takes: true, Doc: "The id of the broker."})
+}
+
 func runCluster(env *cli.Env, args []string) int {
+	if env.Declare(declared()...) {
+		return 0
+	}
 	fail := func(usage, format string, a ...any) int {
 		env.Complainf("%s\nkafka-cluster: error: %s", usage, fmt.Sprintf(format, a...))
 		return 1

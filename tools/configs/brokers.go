@@ -252,17 +252,23 @@ func (a *configsAdmin) entities(entityType string) (names []string, err error) {
 }
 
 func (a *configsAdmin) describeEntity(entityType, name string) error {
+	heading := fmt.Sprintf("Dynamic configs for %s %s are:\n", entityType[:len(entityType)-1], name)
 	switch {
 	case name == "":
-		a.say("Default configs for %s in the cluster are:\n", entityType)
+		heading = fmt.Sprintf("Default configs for %s in the cluster are:\n", entityType)
 	case a.all.Given():
-		a.say("All configs for %s %s are:\n", entityType[:len(entityType)-1], name)
-	default:
-		a.say("Dynamic configs for %s %s are:\n", entityType[:len(entityType)-1], name)
+		heading = fmt.Sprintf("All configs for %s %s are:\n", entityType[:len(entityType)-1], name)
+	}
+	if !a.WantsDocument() {
+		a.say("%s", heading)
 	}
 	entries, err := a.resourceConfig(entityType, name, a.all.Given())
 	if err != nil {
 		return err
+	}
+	if a.WantsDocument() {
+		a.addDescribed([]entityName{nameOf(entityType, name)}, describedEntries(entries))
+		return nil
 	}
 	for _, e := range entries {
 		var synonyms []string

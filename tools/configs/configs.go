@@ -33,6 +33,9 @@ func run(env *cli.Env, args []string) int {
 		}
 	}
 	if err == nil {
+		if o.WantsDocument() {
+			o.PrintDocument(configsDocument{o.described})
+		}
 		return 0
 	}
 	var usage cli.UsageError

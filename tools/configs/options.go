@@ -35,6 +35,7 @@ type options struct {
 	addConfig, addConfigFile, deleteConfig, force, zkTLS     *cli.Option
 	named, defaults                                          []shorthand
 	commandLine                                              []string
+	described                                                []describedEntity // for --output json
 }
 
 // shorthand is an option that stands for an entity type and a name.
@@ -46,7 +47,7 @@ type shorthand struct {
 const summary = "This tool helps to manipulate and describe entity config for a topic, client, user, broker, ip or client-metrics"
 
 func newOptions(env *cli.Env, args []string) *options {
-	o := &options{Options: cli.NewOptions(env, "kafka-configs", summary), commandLine: args}
+	o := &options{Options: cli.NewOptions(env, "kafka-configs", summary), commandLine: args, described: []describedEntity{}}
 	o.Exact = true
 	o.zookeeper = o.Value("zookeeper", "String: urls", "DEPRECATED. The ZooKeeper ensemble as host:port,host:port/chroot; the tool then reads and writes the znodes directly.")
 	o.bootstrap = o.Value("bootstrap-server", "String: server to connect to", "The brokers to connect to first, as host:port,host:port.")
@@ -62,6 +63,7 @@ func newOptions(env *cli.Env, args []string) *options {
 	o.addConfigFile = o.Value("add-config-file", "String", "A properties file with the configurations to set.")
 	o.deleteConfig = o.Value("delete-config", "String", "The configurations to remove, as k1,k2.")
 	o.force = o.Toggle("force", "Accepted, but has no effect: there are no prompts to suppress.")
+	o.Output(o.describe)
 	for _, s := range []struct{ name, entityType, doc string }{
 		{"topic", typeTopics, "The topic's name."}, {"client", typeClients, "The client id."}, {"user", typeUsers, "The user's principal."},
 		{"broker", typeBrokers, "The broker's id."}, {"broker-logger", typeBrokerLoggers, "The id of the broker whose loggers are shown or changed."},

@@ -101,6 +101,10 @@ func (a *configsAdmin) describeQuotasAndCredentials(types, names []string) error
 		return err
 	}
 	for _, q := range all {
+		if a.WantsDocument() {
+			a.addDescribed(q.names(), q.configs())
+			continue
+		}
 		var of, values []string
 		for _, t := range quotaTypes {
 			if name, found := q.entity[t.wire]; found && name != nil {
@@ -140,6 +144,10 @@ func (a *configsAdmin) describeCredentials(users []string) error {
 		switch protocol.ErrorCode(r.ErrorCode) {
 		case protocol.ResourceNotFound:
 		case protocol.None:
+			if a.WantsDocument() {
+				a.addDescribed([]entityName{nameOf(typeUsers, r.User)}, credentials(r.CredentialInfos))
+				continue
+			}
 			var shown []string
 			for _, c := range r.CredentialInfos {
 				shown = append(shown, fmt.Sprintf("%s=iterations=%d", scramName(c.Mechanism), c.Iterations))

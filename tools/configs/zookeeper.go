@@ -263,6 +263,10 @@ func (s *configsStore) describeEntities(ctx context.Context) error {
 		if len(config) == 0 && everyUser {
 			continue // a user that has no configuration, only clients
 		}
+		if s.WantsDocument() {
+			s.addDescribed(one.document(), describedValues(config))
+			continue
+		}
 		var pairs []string
 		for _, key := range javatext.PropertiesOrder(slices.Sorted(maps.Keys(config))) {
 			pairs = append(pairs, key+"="+config[key])

@@ -2,7 +2,6 @@ package groups
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -64,7 +63,7 @@ type groupRequest struct {
 	batch bool   // a request may contain several groups
 	build func(groups []string) kmsg.Request
 	// read processes a coordinator's answer and returns the error code of each group.
-	read func(resp kmsg.Response, coordinator string) map[string]protocol.ErrorCode
+	read func(resp kmsg.Response, from coordinator) map[string]protocol.ErrorCode
 }
 
 // perGroup sends r until every group has been answered. It returns the errors of the groups that
@@ -139,7 +138,7 @@ func (c groupCall) ask(node metadata.BrokerID, groups []string, r groupRequest, 
 	case err != nil:
 		return groups
 	}
-	codes := r.read(resp, fmt.Sprintf("%s  (%d)", link.Address(), node))
+	codes := r.read(resp, coordinator{node, link.Address()})
 	for _, g := range groups {
 		switch code := codes[g]; code {
 		case protocol.None:

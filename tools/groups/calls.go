@@ -116,10 +116,19 @@ func titled(text string) string {
 	return strings.ToUpper(text[:1]) + text[1:]
 }
 
+// coordinator is the broker that coordinates a group.
+type coordinator struct {
+	id      metadata.BrokerID
+	address string // host:port
+}
+
+// String returns what --state shows.
+func (c coordinator) String() string { return fmt.Sprintf("%s  (%d)", c.address, c.id) }
+
 // describedGroup is a group as described by its coordinator.
 type describedGroup struct {
 	id, state, assignor string
-	coordinator         string // host:port  (id)
+	coordinator         coordinator
 	members             []groupMember
 }
 
@@ -143,7 +152,7 @@ func (a *groupAdmin) describe(groups []string) ([]describedGroup, error) {
 			req.Groups = groups
 			return req
 		},
-		read: func(resp kmsg.Response, coordinator string) map[string]protocol.ErrorCode {
+		read: func(resp kmsg.Response, from coordinator) map[string]protocol.ErrorCode {
 			codes := map[string]protocol.ErrorCode{}
 			for _, g := range resp.(*kmsg.DescribeGroupsResponse).Groups {
 				codes[g.Group] = protocol.ErrorCode(g.ErrorCode)
@@ -159,7 +168,7 @@ func (a *groupAdmin) describe(groups []string) ([]describedGroup, error) {
 					failed[g.Group] = err
 					continue
 				}
-				d.coordinator = coordinator
+				d.coordinator = from
 				found[g.Group] = d
 			}
 			return codes
@@ -218,7 +227,7 @@ func (a *groupAdmin) committed(group string) (map[client.TopicPartition]record.O
 			req.Groups = append(req.Groups, of)
 			return req
 		},
-		read: func(answer kmsg.Response, _ string) map[string]protocol.ErrorCode {
+		read: func(answer kmsg.Response, _ coordinator) map[string]protocol.ErrorCode {
 			resp := answer.(*kmsg.OffsetFetchResponse)
 			take := func(topic string, partition int32, offset record.Offset, code int16) {
 				tp := client.TopicPartition{Topic: topic, Partition: partition}
@@ -271,7 +280,7 @@ func (a *groupAdmin) commit(group string, offsets map[client.TopicPartition]reco
 			}
 			return req
 		},
-		read: func(resp kmsg.Response, _ string) map[string]protocol.ErrorCode {
+		read: func(resp kmsg.Response, _ coordinator) map[string]protocol.ErrorCode {
 			refused = nil
 			for _, t := range resp.(*kmsg.OffsetCommitResponse).Topics {
 				for _, p := range t.Partitions {
@@ -305,7 +314,7 @@ func (a *groupAdmin) delete(groups []string) map[string]error {
 			req.Groups = groups
 			return req
 		},
-		read: func(resp kmsg.Response, _ string) map[string]protocol.ErrorCode {
+		read: func(resp kmsg.Response, _ coordinator) map[string]protocol.ErrorCode {
 			codes := map[string]protocol.ErrorCode{}
 			for _, g := range resp.(*kmsg.DeleteGroupsResponse).Groups {
 				codes[g.Group] = protocol.ErrorCode(g.ErrorCode)
@@ -337,7 +346,7 @@ func (a *groupAdmin) deleteOffsets(group string, partitions []client.TopicPartit
 			}
 			return req
 		},
-		read: func(answer kmsg.Response, _ string) map[string]protocol.ErrorCode {
+		read: func(answer kmsg.Response, _ coordinator) map[string]protocol.ErrorCode {
 			resp := answer.(*kmsg.OffsetDeleteResponse)
 			for _, t := range resp.Topics {
 				for _, p := range t.Partitions {

@@ -25,6 +25,8 @@ func (o *groupsOptions) describeGroups(admin *groupAdmin) error {
 		return client.Execution(err)
 	}
 	switch {
+	case o.WantsDocument():
+		return o.printDescribed(admin, groups)
 	case o.members.Given():
 		return o.printMembers(groups)
 	case o.state.Given():
@@ -221,10 +223,11 @@ func (o *groupsOptions) printStates(groups []describedGroup) error {
 		if !show {
 			continue
 		}
-		width := max(25, len(g.coordinator))
+		from := g.coordinator.String()
+		width := max(25, len(from))
 		format := fmt.Sprintf("%%-%ds %%-25s %%-20s %%-15s %%s\n", width)
 		o.Env.Printf("\n"+format, "GROUP", "COORDINATOR (ID)", "ASSIGNMENT-STRATEGY", "STATE", "#MEMBERS")
-		o.Env.Printf(format, g.id, g.coordinator, g.assignor, g.state, strconv.Itoa(len(g.members)))
+		o.Env.Printf(format, g.id, from, g.assignor, g.state, strconv.Itoa(len(g.members)))
 	}
 	return nil
 }

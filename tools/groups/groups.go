@@ -64,6 +64,7 @@ func newGroupsOptions(env *cli.Env) *groupsOptions {
 	o.offsets = o.Toggle("offsets", "Describe the offsets. This is the default of --describe.").OnlyWith(o.describe)
 	o.state = o.MaybeValue("state", "String", "With --describe, show the state of groups. With --list, show the states, and list only groups in the given states, separated by commas.").OnlyWith(o.describe, o.list)
 	o.kind = o.MaybeValue("type", "String", "List groups with their types, and only those of the given types, separated by commas.").OnlyWith(o.list)
+	o.Output(o.list, o.describe)
 	return o
 }
 
@@ -84,11 +85,13 @@ func runConsumerGroups(env *cli.Env, args []string) int {
 		return o.Fail(err)
 	}
 	if err != nil {
-		// Kafka's tool also exits with 0 here.
 		o.printError("Executing consumer group command failed due to " + err.Error())
 		env.Complainf("%s", cli.Stack(err))
+		if o.WantsDocument() {
+			return 1
+		}
 	}
-	return 0
+	return 0 // as Kafka's tool, also after an error
 }
 
 func (o *groupsOptions) printError(text string) { o.Env.Printf("\nError: %s\n", text) }
@@ -241,6 +244,10 @@ func (o *groupsOptions) printGroups(admin *groupAdmin, states, kinds []string) e
 		return cli.RuntimeError(client.Execution(err))
 	case err != nil:
 		return client.Execution(err)
+	}
+	if o.WantsDocument() {
+		o.PrintDocument(listDocument(groups))
+		return nil
 	}
 	width := 15
 	for _, g := range groups {

@@ -42,6 +42,7 @@ func newOffsetsOptions(env *cli.Env) *offsetsOptions {
 	o.time = o.Value("time", "String: <timestamp> / -1 or latest / -2 or earliest / -3 or max-timestamp / -4 or earliest-local / -5 or latest-tiered", "The offset to print: that of the first record at or after a time in ms since 1970, or one of the special values. (default: latest)")
 	o.config = o.Value("command-config", "String: config file", "A properties file for the admin client.")
 	o.excludeInternal = o.Toggle("exclude-internal-topics", "Exclude internal topics.")
+	o.Output()
 	return o
 }
 
@@ -134,26 +135,36 @@ func (o *offsetsOptions) print(servers []string) error {
 		return err
 	}
 	sort.Slice(lines, func(i, j int) bool {
-		if lines[i].topic != lines[j].topic {
-			return lines[i].topic < lines[j].topic
+		if lines[i].Topic != lines[j].Topic {
+			return lines[i].Topic < lines[j].Topic
 		}
-		return lines[i].partition < lines[j].partition
+		return lines[i].Partition < lines[j].Partition
 	})
+	if o.WantsDocument() {
+		o.PrintDocument(offsetsDocument{lines})
+		return nil
+	}
 	for _, l := range lines {
-		o.Env.Printf("%s:%d:%d\n", l.topic, l.partition, l.offset)
+		o.Env.Printf("%s:%d:%d\n", l.Topic, l.Partition, l.Offset)
 	}
 	return nil
 }
 
-type offsetLine struct {
-	topic     string
-	partition int32
-	offset    int64
-}
+// The document of --output json. docs/json.md describes its fields.
+type (
+	offsetsDocument struct {
+		Offsets []offsetLine `json:"offsets"`
+	}
+	offsetLine struct {
+		Topic     string `json:"topic"`
+		Partition int32  `json:"partition"`
+		Offset    int64  `json:"offset"`
+	}
+)
 
 // ask sends ListOffsets to every leader. A partition without a matching offset gets no line.
 func (o *offsetsOptions) ask(ctx context.Context, cluster *peerlink.Cluster, byLeader map[metadata.BrokerID][]client.TopicPartition, when int64) ([]offsetLine, error) {
-	var lines []offsetLine
+	lines := []offsetLine{}
 	for leader, partitions := range byLeader {
 		link, err := cluster.Broker(ctx, leader)
 		if err != nil {

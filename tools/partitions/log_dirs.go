@@ -33,6 +33,7 @@ func runLogDirs(env *cli.Env, args []string) int {
 	describe := o.Toggle("describe", "Show the log directories.")
 	topics := o.Value("topic-list", "String: Topic list", "The topics to show, as topic1,topic2. (default: all topics)")
 	brokers := o.Value("broker-list", "String: Broker list", "The brokers to query, as 0,1,2. (default: all brokers)")
+	o.Output()
 	if len(args) == 0 {
 		return o.Fail(cli.UsageError{Text: logDirsSummary})
 	}
@@ -47,7 +48,7 @@ func runLogDirs(env *cli.Env, args []string) int {
 		err = o.CheckSingle()
 	}
 	if err == nil {
-		err = describeLogDirs(env, logDirsOptions{bootstrap: bootstrap.Or(""), config: config.Or(""),
+		err = describeLogDirs(o, logDirsOptions{bootstrap: bootstrap.Or(""), config: config.Or(""),
 			topics: topics.Or(""), brokers: brokers.Or("")})
 	}
 	switch {
@@ -64,7 +65,8 @@ func runLogDirs(env *cli.Env, args []string) int {
 // logDirsOptions are the values of the options, "" for none.
 type logDirsOptions struct{ bootstrap, config, topics, brokers string }
 
-func describeLogDirs(env *cli.Env, o logDirsOptions) error {
+func describeLogDirs(line *cli.Options, o logDirsOptions) error {
+	env := line.Env
 	admin, err := client.NewAdmin(env, "log-dirs-tool", o.bootstrap, o.config, client.AdminTimeout)
 	if err != nil {
 		return err
@@ -106,7 +108,12 @@ func describeLogDirs(env *cli.Env, o logDirsOptions) error {
 		}
 		report.Brokers = append(report.Brokers, broker)
 	}
-	env.Printf("Received log directory information from brokers %s\n%s\n", javatext.Join(wanted, ","), cli.CompactJSON(report))
+	env.Printf("Received log directory information from brokers %s\n", javatext.Join(wanted, ","))
+	if line.WantsDocument() {
+		line.PrintDocument(report)
+	} else {
+		env.Println(cli.CompactJSON(report))
+	}
 	return nil
 }
 

@@ -15,6 +15,7 @@ type options struct {
 	bootstrap, zookeeper, commandConfig                      *cli.Option
 	reassignmentFile, topicsFile, brokerList, noRackAware    *cli.Option
 	throttle, dirThrottle, timeout, additional, keepThrottle *cli.Option
+	output                                                   *cli.Option
 }
 
 const summary = "This tool helps to move topic partitions between replicas."
@@ -39,6 +40,7 @@ func newOptions(env *cli.Env) *options {
 	o.timeout = o.Value("timeout", "Long: timeout", "How long to wait for moves between log directories to start, in ms.")
 	o.additional = o.Toggle("additional", "Start this reassignment in addition to those that are running.")
 	o.keepThrottle = o.Toggle("preserve-throttles", "Do not change or remove throttles.")
+	o.output = o.Output(o.list)
 	return o
 }
 
@@ -63,7 +65,7 @@ func (o *options) check() error {
 		o.generate: {o.bootstrap, o.zookeeper, o.commandConfig, o.noRackAware},
 		o.execute:  {o.bootstrap, o.zookeeper, o.commandConfig, o.additional, o.throttle, o.dirThrottle, o.timeout},
 		o.cancel:   {o.bootstrap, o.commandConfig, o.keepThrottle, o.timeout},
-		o.list:     {o.bootstrap, o.commandConfig},
+		o.list:     {o.bootstrap, o.commandConfig, o.output},
 	}[action]...)
 	for _, opt := range o.InOrder {
 		if opt != action && !slices.Contains(permitted, opt) {

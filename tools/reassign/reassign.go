@@ -119,6 +119,10 @@ func (r *reassigner) listAll() error {
 	if err != nil {
 		return client.Execution(err)
 	}
+	if r.WantsDocument() {
+		r.PrintDocument(listDocument(running))
+		return nil
+	}
 	if len(running) == 0 {
 		r.say("No partition reassignments found.\n")
 		return nil

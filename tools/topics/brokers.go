@@ -203,7 +203,11 @@ func (a *topicsAdmin) listTopics(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.Env.Println(strings.Join(names, "\n"))
+	if a.WantsDocument() {
+		a.PrintDocument(listDocument(names))
+	} else {
+		a.Env.Println(strings.Join(names, "\n"))
+	}
 	return nil
 }
 

@@ -1,9 +1,10 @@
 package topics
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -44,6 +45,9 @@ func (a *topicsAdmin) describeTopics(ctx context.Context) error {
 		return err
 	}
 	if len(names) == 0 {
+		if a.WantsDocument() {
+			a.PrintDocument(topicsDocument[describedTopic]{[]describedTopic{}})
+		}
 		return nil
 	}
 	configs, err := a.configsOf(names)
@@ -58,17 +62,49 @@ func (a *topicsAdmin) describeTopics(ctx context.Context) error {
 	for _, b := range meta.Brokers {
 		live[metadata.BrokerID(b.NodeID)] = true
 	}
+	if a.WantsDocument() {
+		a.PrintDocument(a.describeDocument(names, byName, configs, moving, live))
+		return nil
+	}
 	for _, name := range javatext.HashMapCopyOrder(names, javatext.StringHash) {
 		a.describeTopic(byName[name], configs[name], moving[name], live)
 	}
 	return nil
 }
 
+// describeDocument returns the document of the selected topics.
+func (a *topicsAdmin) describeDocument(names []string, byName map[string]*kmsg.MetadataResponseTopic, configs map[string]topicConfig, moving map[string]map[int32]client.Reassignment, live map[metadata.BrokerID]bool) topicsDocument[describedTopic] {
+	topics := []describedTopic{}
+	for _, name := range slices.Sorted(slices.Values(names)) {
+		partitions := a.selectPartitions(byName[name], configs[name], moving[name], live)
+		if a.reporting() && len(partitions) == 0 || a.overrides.Given() && len(configs[name].overrides) == 0 {
+			continue
+		}
+		topics = append(topics, described(byName[name], partitions, configs[name], moving[name]))
+	}
+	return topicsDocument[describedTopic]{topics}
+}
+
+// reporting reports whether only partitions in certain states are selected.
+func (a *topicsAdmin) reporting() bool {
+	return a.underReplicated.Given() || a.unavailable.Given() || a.underMinISR.Given() || a.atMinISR.Given()
+}
+
+// selectPartitions sorts the partitions of a topic and returns those that the options select.
+func (a *topicsAdmin) selectPartitions(t *kmsg.MetadataResponseTopic, config topicConfig, moving map[int32]client.Reassignment, live map[metadata.BrokerID]bool) (selected []kmsg.MetadataResponseTopicPartition) {
+	slices.SortFunc(t.Partitions, func(x, y kmsg.MetadataResponseTopicPartition) int { return cmp.Compare(x.Partition, y.Partition) })
+	for _, p := range t.Partitions {
+		if !a.reporting() || a.reported(p, config, moving[p.Partition], live) {
+			selected = append(selected, p)
+		}
+	}
+	return selected
+}
+
 func (a *topicsAdmin) describeTopic(t *kmsg.MetadataResponseTopic, config topicConfig, moving map[int32]client.Reassignment, live map[metadata.BrokerID]bool) {
+	selected := a.selectPartitions(t, config, moving, live)
 	partitions := t.Partitions
-	sort.Slice(partitions, func(i, j int) bool { return partitions[i].Partition < partitions[j].Partition })
-	reporting := a.underReplicated.Given() || a.unavailable.Given() || a.underMinISR.Given() || a.atMinISR.Given()
-	if !reporting && (!a.overrides.Given() || len(config.overrides) > 0) && len(partitions) > 0 {
+	if !a.reporting() && (!a.overrides.Given() || len(config.overrides) > 0) && len(partitions) > 0 {
 		line := "Topic: " + *t.Topic
 		if t.TopicID != ([16]byte{}) {
 			line += "\tTopicId: " + javatext.UUID(t.TopicID)
@@ -80,10 +116,8 @@ func (a *topicsAdmin) describeTopic(t *kmsg.MetadataResponseTopic, config topicC
 	if a.overrides.Given() {
 		return
 	}
-	for _, p := range partitions {
-		if !reporting || a.reported(p, config, moving[p.Partition], live) {
-			a.describePartition(*t.Topic, p, moving)
-		}
+	for _, p := range selected {
+		a.describePartition(*t.Topic, p, moving)
 	}
 }
 

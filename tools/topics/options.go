@@ -58,6 +58,7 @@ func newOptions(env *cli.Env) *options {
 	o.limit = o.Value("partition-size-limit-per-response", "Integer: maximum number of partitions in one response.", "Accepted, but has no effect: all partitions come in one response.")
 	o.force = o.Toggle("force", "Accepted, but has no effect: there are no prompts to suppress.")
 	o.noRackAware = o.Toggle("disable-rack-aware", "With --zookeeper, ignore racks when placing replicas.")
+	o.Output(o.list, o.describe)
 	return o
 }
 

@@ -125,15 +125,23 @@ func (s *topicsStore) listTopics(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	topics := []listedTopic{}
 	for _, name := range names {
 		marked, err := s.store.TopicMarkedForDeletion(ctx, name)
 		if err != nil {
 			return err
 		}
-		if marked {
-			name += " - marked for deletion"
+		topics = append(topics, listed(name, marked))
+	}
+	if s.WantsDocument() {
+		s.PrintDocument(topicsDocument[listedTopic]{topics})
+		return nil
+	}
+	for _, t := range topics {
+		if t.MarkedForDeletion {
+			t.Name += " - marked for deletion"
 		}
-		s.Env.Println(name)
+		s.Env.Println(t.Name)
 	}
 	return nil
 }
@@ -249,79 +257,99 @@ func (s *topicsStore) describeTopics(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	topics := []describedTopic{}
 	for _, name := range names {
 		node, exists := nodes[name]
 		if !exists {
 			s.Env.Printf("Topic %s doesn't exist!\n", name)
 			continue
 		}
-		if err := s.describeTopic(ctx, node, ids); err != nil {
+		d, err := s.describeTopic(ctx, node, ids)
+		if err != nil {
 			return err
 		}
+		if !(s.reporting() && len(d.Partitions) == 0 || s.overrides.Given() && len(d.Configs) == 0) {
+			topics = append(topics, d)
+		}
+	}
+	if s.WantsDocument() {
+		s.PrintDocument(topicsDocument[describedTopic]{topics})
 	}
 	return nil
 }
 
-func (s *topicsStore) describeTopic(ctx context.Context, node zkstore.TopicNode, live []metadata.BrokerID) error {
-	deleted := ""
+// reporting reports whether only partitions in certain states are selected.
+func (s *topicsStore) reporting() bool { return s.underReplicated.Given() || s.unavailable.Given() }
+
+// describeTopic returns the topic with the selected partitions, and prints it unless a document is
+// wanted.
+func (s *topicsStore) describeTopic(ctx context.Context, node zkstore.TopicNode, live []metadata.BrokerID) (d describedTopic, err error) {
 	marked, err := s.store.TopicMarkedForDeletion(ctx, node.Name)
 	if err != nil {
-		return err
-	}
-	if marked {
-		deleted = "\tMarkedForDeletion: true"
+		return d, err
 	}
 	config, err := s.admin.TopicOverrides(ctx, node.Name)
 	if err != nil {
-		return err
+		return d, err
 	}
-	var partitions []int32
-	for p := range node.Partitions {
-		partitions = append(partitions, p)
+	if config == nil {
+		config = map[string]string{}
 	}
-	slices.Sort(partitions)
-	reporting := s.underReplicated.Given() || s.unavailable.Given()
-	if !reporting && (!s.overrides.Given() || len(config) > 0) && len(partitions) > 0 {
-		s.describeHead(node, len(node.Partitions[partitions[0]].Replicas), config, deleted)
-	}
-	if s.overrides.Given() {
-		return nil
-	}
-	tps := make([]zkstore.TopicPartition, len(partitions))
-	for i, p := range partitions {
-		tps[i] = zkstore.TopicPartition{Topic: node.Name, Partition: p}
+	d = describedTopic{listedTopic: listed(node.Name, marked), TopicID: topicIDText(node.ID), PartitionCount: len(node.Partitions), Configs: config}
+	var tps []zkstore.TopicPartition
+	for _, p := range slices.Sorted(maps.Keys(node.Partitions)) {
+		if tps == nil {
+			d.ReplicationFactor = len(node.Partitions[p].Replicas)
+		}
+		tps = append(tps, zkstore.TopicPartition{Topic: node.Name, Partition: p})
 	}
 	states, err := s.store.PartitionStates(ctx, tps)
 	if err != nil {
-		return err
+		return d, err
 	}
+	d.Partitions = []describedPartition{}
 	for _, tp := range tps {
 		state, known := states[tp]
 		if !known {
 			state.Leader = -1
 		}
-		replicas := node.Partitions[tp.Partition].Replicas
-		show := !reporting || s.underReplicated.Given() && len(state.ISR) < len(replicas) ||
-			s.unavailable.Given() && (state.Leader < 0 || !slices.Contains(live, state.Leader))
-		if show {
-			leader := "none"
-			if state.Leader >= 0 {
-				leader = strconv.Itoa(int(state.Leader))
-			}
-			s.Env.Printf("\tTopic: %s\tPartition: %d\tLeader: %s\tReplicas: %s\tIsr: %s%s\n", node.Name, tp.Partition, leader, javatext.Join(replicas, ","), javatext.Join(state.ISR, ","), deleted)
+		p := node.Partitions[tp.Partition]
+		if !s.reporting() || s.underReplicated.Given() && len(state.ISR) < len(p.Replicas) ||
+			s.unavailable.Given() && (state.Leader < 0 || !slices.Contains(live, state.Leader)) {
+			d.Partitions = append(d.Partitions, describedPartition{tp.Partition, leaderOrNil(state.Leader), ids(p.Replicas), ids(state.ISR), ids(p.Adding), ids(p.Removing)})
 		}
 	}
-	return nil
+	if !s.WantsDocument() {
+		s.printTopic(&d)
+	}
+	return d, nil
 }
 
-func (s *topicsStore) describeHead(node zkstore.TopicNode, factor int, config map[string]string, deleted string) {
-	line := "Topic: " + node.Name
-	if node.ID != (zkstore.TopicID{}) {
-		line += "\tTopicId: " + javatext.UUID(node.ID)
+// printTopic prints a topic as text.
+func (s *topicsStore) printTopic(d *describedTopic) {
+	deleted := ""
+	if d.MarkedForDeletion {
+		deleted = "\tMarkedForDeletion: true"
 	}
-	var pairs []string
-	for _, key := range javatext.PropertiesOrder(slices.Sorted(maps.Keys(config))) {
-		pairs = append(pairs, key+"="+config[key])
+	if !s.reporting() && (!s.overrides.Given() || len(d.Configs) > 0) && d.PartitionCount > 0 {
+		line := "Topic: " + d.Name
+		if d.TopicID != nil {
+			line += "\tTopicId: " + *d.TopicID
+		}
+		var pairs []string
+		for _, key := range javatext.PropertiesOrder(slices.Sorted(maps.Keys(d.Configs))) {
+			pairs = append(pairs, key+"="+d.Configs[key])
+		}
+		s.Env.Printf("%s\tPartitionCount: %d\tReplicationFactor: %d\tConfigs: %s%s\n", line, d.PartitionCount, d.ReplicationFactor, strings.Join(pairs, ","), deleted)
 	}
-	s.Env.Printf("%s\tPartitionCount: %d\tReplicationFactor: %d\tConfigs: %s%s\n", line, len(node.Partitions), factor, strings.Join(pairs, ","), deleted)
+	if s.overrides.Given() {
+		return
+	}
+	for _, p := range d.Partitions {
+		leader := "none"
+		if p.Leader != nil {
+			leader = strconv.Itoa(int(*p.Leader))
+		}
+		s.Env.Printf("\tTopic: %s\tPartition: %d\tLeader: %s\tReplicas: %s\tIsr: %s%s\n", d.Name, p.Partition, leader, javatext.Join(p.Replicas, ","), javatext.Join(p.ISR, ","), deleted)
+	}
 }

@@ -18,6 +18,7 @@ import (
 func describeCommand(line *cli.Arguments) command {
 	c := line.Command("describe", "Describes the state of a transactional id.")
 	id := c.Add(cli.Argument{Name: "--transactional-id", Metavar: "TRANSACTIONAL_ID", Required: true, Doc: "The transactional id."})
+	c.Output()
 	return command{c, func(a *admin) error {
 		described, err := a.describe([]string{id.Or("")})
 		if err == nil && described[id.Or("")] == nil {
@@ -27,6 +28,10 @@ func describeCommand(line *cli.Arguments) command {
 			return failure{fmt.Sprintf("Failed to describe transaction state of transactional-id `%s`", id.Or("")), err}
 		}
 		d := described[id.Or("")]
+		if c.WantsDocument() {
+			c.PrintDocument(describeDocument(id.Or(""), d))
+			return nil
+		}
 		start, duration := "None", "None"
 		if d.StartTimestamp >= 0 {
 			start, duration = fmt.Sprint(d.StartTimestamp), fmt.Sprint(time.Now().UnixMilli()-d.StartTimestamp)

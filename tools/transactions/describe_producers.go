@@ -28,6 +28,7 @@ func describeProducersCommand(line *cli.Arguments) command {
 	c := line.Command("describe-producers", "Describes the states of the active producers of a partition.")
 	broker := c.Add(cli.Argument{Name: "--broker-id", Metavar: "BROKER_ID", Kind: "Integer", Doc: "The broker to ask. (default: the leader of the partition)"})
 	partition := partitionOptions(c, true)
+	c.Output()
 	return command{c, func(a *admin) error {
 		tp := partition()
 		described, err := a.producers([]client.TopicPartition{tp}, brokerOf(broker))
@@ -37,6 +38,10 @@ func describeProducersCommand(line *cli.Arguments) command {
 				on = "broker " + broker.Or("")
 			}
 			return failure{fmt.Sprintf("Failed to describe producers for partition %s on %s", tp, on), err}
+		}
+		if c.WantsDocument() {
+			c.PrintDocument(producersDocument(tp, described[tp]))
+			return nil
 		}
 		var rows [][]string
 		for _, p := range described[tp] {

@@ -24,6 +24,7 @@ func findHangingCommand(line *cli.Arguments) command {
 		Doc: "Consider only transactions without a record for more than this many minutes. (default: 15)"})
 	topic := c.Add(cli.Argument{Name: "--topic", Metavar: "TOPIC", Doc: "Search this topic. Required with --partition."})
 	partition := c.Add(cli.Argument{Name: "--partition", Metavar: "PARTITION", Kind: "Integer", Doc: "Search this partition."})
+	c.Output()
 	return command{c, func(a *admin) error {
 		s := search{admin: a, broker: brokerOf(broker), longest: time.Duration(longest.Number(15)) * time.Minute}
 		var partitions []client.TopicPartition
@@ -47,7 +48,11 @@ func findHangingCommand(line *cli.Arguments) command {
 		if err != nil {
 			return err
 		}
-		printHanging(a.Env, hanging)
+		if c.WantsDocument() {
+			c.PrintDocument(hangingDocument(hanging))
+		} else {
+			printHanging(a.Env, hanging)
+		}
 		return nil
 	}}
 }

@@ -19,10 +19,15 @@ func listCommand(line *cli.Arguments) command {
 	c := line.Command("list", "Lists the transactional ids of all coordinators.")
 	duration := c.Add(cli.Argument{Name: "--duration-filter", Metavar: "DURATION_FILTER", Kind: "Long",
 		Doc: "List only ids whose transaction began more than this many milliseconds ago. Below 0: all. (default: all)"})
+	c.Output()
 	return command{c, func(a *admin) error {
 		listed, err := a.list(&kmsg.ListTransactionsRequest{DurationFilterMillis: duration.Number(-1)})
 		if err != nil {
 			return failure{"Failed to list transactions", err}
+		}
+		if c.WantsDocument() {
+			c.PrintDocument(listDocument(listed))
+			return nil
 		}
 		var rows [][]string
 		for _, t := range listed {
