@@ -217,9 +217,14 @@ func (d *dump) dumpSegment(file string) error {
 		return err
 	}
 	defer s.file.Close()
+	progress := cli.Progress{Env: d.Env, Total: s.end, What: filepath.Base(file), Late: true}
+	defer progress.Clear()
 	lastOffset := record.Offset(-1)
 	for !cli.OutputFailed(d.out) {
 		position := s.position
+		if !d.Env.Watched {
+			progress.Show(position)
+		}
 		batch, err := s.next()
 		if err == io.EOF {
 			break
