@@ -6,19 +6,23 @@ SEEDS ?= 1000
 HISTORIES ?= 100000
 FIRST ?= 1
 LISTS ?=
+DEV ?=
 comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-all race bench chaos sim crashes mutants lint fuzz clean
+.PHONY: help build run run-ensemble test test-all race bench chaos sim crashes mutants lint fuzz clean
 
 help: ## print this list of targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
 build: ## build the one static binary, ./monedula
 	@CGO_ENABLED=0 go build -trimpath -o monedula ./cmd/monedula
 
-run: ## install missing prerequisites, build, and start ZooKeeper and a broker on localhost:9092; Ctrl-C stops both
-	@scripts/run.sh
+run: ## build and start an embedded ZooKeeper and a broker on localhost:9092; Ctrl-C stops both; DEV="--brokers 3" passes options
+	@scripts/run.sh $(DEV)
+
+run-ensemble: ## like run, with Apache ZooKeeper, which is installed if it is missing
+	@scripts/run-ensemble.sh
 
 test: ## install missing prerequisites and run all tests
 	@scripts/test.sh

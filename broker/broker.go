@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -62,6 +63,7 @@ type Broker struct {
 	producerIDs  *producerids.Manager
 	verifier     *replication.Verifier
 	fatal        chan error
+	loading      atomic.Pointer[storage.Manager] // its logs are being loaded, or were
 	ctx          context.Context // for background work; canceled by Stop
 	cancel       context.CancelFunc
 	wg           sync.WaitGroup
@@ -86,6 +88,17 @@ func New(cfg *settings.Config, logger *logrus.Logger) *Broker {
 // Fatal returns a channel that receives at most one error: the reason why the broker cannot
 // continue and must be stopped.
 func (b *Broker) Fatal() <-chan error { return b.fatal }
+
+// LogsToLoad returns the number of logs that Start has still to load, or to recover. It may be called
+// at any time.
+func (b *Broker) LogsToLoad() (left int) {
+	if logs := b.loading.Load(); logs != nil {
+		for _, dir := range logs.RecoveryProgress() {
+			left += dir.Logs
+		}
+	}
+	return left
+}
 
 func (b *Broker) fail(err error) {
 	reason := err.Error()
@@ -265,6 +278,7 @@ func (b *Broker) loadLogs(ctx context.Context) error {
 	})
 	b.metrics.collectLogs(logs)
 	b.metrics.become(stateRecovery)
+	b.loading.Store(logs)
 	if err := logs.Load(ctx); err != nil {
 		return err
 	}

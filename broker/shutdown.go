@@ -16,11 +16,17 @@ const closeTimeout = 10 * time.Second
 
 // Stop shuts the broker down cleanly: it moves the leaderships away, ends requests, flushes and
 // closes the logs, and then closes the ZooKeeper session and the metrics page.
-func (b *Broker) Stop() {
+func (b *Broker) Stop() { b.stop(true) }
+
+// StopLast is like Stop for the last broker of a cluster, whose leaderships no other one can take.
+func (b *Broker) StopLast() { b.stop(false) }
+
+// stop shuts the broker down. If there are others, it moves the leaderships to them.
+func (b *Broker) stop(others bool) {
 	b.starting.Lock()
 	defer b.starting.Unlock()
 	b.log.Infof("%sshutting down", b.prefix())
-	if b.started && settings.ControlledShutdownEnable.Of(b.cfg) {
+	if others && b.started && settings.ControlledShutdownEnable.Of(b.cfg) {
 		b.metrics.become(stateControlledShutdown)
 		b.controlledShutdown()
 	}

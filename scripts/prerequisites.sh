@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs missing prerequisites for running or testing Monedula.
 #   scripts/prerequisites.sh run    ZooKeeper and Java
-#   scripts/prerequisites.sh test   also kcat, strace, nftables, Maven, Apache Kafka's jars and the Python clients
+#   scripts/prerequisites.sh test   also kcat, strace, nftables, zsh, fish, Maven, Apache Kafka's jars and the Python clients
 # Debian packages are installed with apt-get, as root or with sudo. If neither is possible, it prints the command
 # to run and exits with 1. Jars and Python packages go to $MONEDULA_CACHE (default: ~/.cache/monedula).
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
@@ -31,6 +31,8 @@ if [ "$what" = test ]; then
   want flock util-linux
   want ip iproute2
   want nft nftables
+  want zsh zsh
+  want fish fish
   want python3 python3
   if command -v python3 >/dev/null; then
     python3 -c 'import venv, ensurepip' 2>/dev/null || packages+=(python3-venv)

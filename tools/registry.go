@@ -3,12 +3,12 @@
 package tools
 
 import (
-	"sort"
-
+	"github.com/monedula/monedula/tools/checkconfig"
 	"github.com/monedula/monedula/tools/cli"
 	"github.com/monedula/monedula/tools/cluster"
 	"github.com/monedula/monedula/tools/configs"
 	"github.com/monedula/monedula/tools/console"
+	"github.com/monedula/monedula/tools/doctor"
 	"github.com/monedula/monedula/tools/dump"
 	"github.com/monedula/monedula/tools/election"
 	"github.com/monedula/monedula/tools/groups"
@@ -21,27 +21,26 @@ import (
 	"github.com/monedula/monedula/tools/verifiable"
 )
 
-// All returns all tools, keyed by name.
-func All() map[string]cli.Tool {
-	all := map[string]cli.Tool{}
-	for _, t := range []cli.Tool{
-		topics.Tool, console.ProducerTool, console.ConsumerTool, partitions.GetOffsetsTool,
-		dump.Tool, cluster.APIVersionsTool, cluster.Tool, server.StopTool,
-		configs.Tool, reassign.Tool, election.LeaderTool, election.PreferredTool, partitions.DeleteRecordsTool, partitions.LogDirsTool,
-		groups.Tool, verifiable.ProducerTool, verifiable.ConsumerTool,
-		perf.ProducerTool, perf.ConsumerTool, partitions.ReplicaVerificationTool, transactions.Tool,
-	} {
-		all[t.Name] = t
-	}
-	return all
+// Subject is a heading of the help, with the programs below it.
+type Subject struct {
+	Title string
+	Tools []cli.Tool
 }
 
-// Names returns the names of all tools, sorted.
-func Names() []string {
-	var names []string
-	for name := range All() {
-		names = append(names, name)
+// Servers is the title of the subject to which the binary adds the programs that run servers.
+const Servers = "Servers"
+
+// Subjects returns all tools by subject, in the order of the help. A new tool is added here.
+func Subjects() []Subject {
+	return []Subject{
+		{Servers, []cli.Tool{server.StopTool}},
+		{"Topics and partitions", []cli.Tool{
+			topics.Tool, partitions.GetOffsetsTool, partitions.DeleteRecordsTool, reassign.Tool, election.LeaderTool, election.PreferredTool,
+			partitions.ReplicaVerificationTool,
+		}},
+		{"Producers and consumers", []cli.Tool{console.ProducerTool, console.ConsumerTool, groups.Tool, transactions.Tool}},
+		{"Clusters and configuration", []cli.Tool{configs.Tool, cluster.APIVersionsTool, cluster.Tool, checkconfig.Tool, doctor.Tool}},
+		{"Logs on disk", []cli.Tool{partitions.LogDirsTool, dump.Tool, server.UncleanableTool}},
+		{"Performance and tests", []cli.Tool{perf.ProducerTool, perf.ConsumerTool, verifiable.ProducerTool, verifiable.ConsumerTool}},
 	}
-	sort.Strings(names)
-	return names
 }

@@ -55,7 +55,7 @@ func TestEveryScriptOfKafkaExistsOrNamesItsReplacement(t *testing.T) {
 		if call := `monedula" ` + name + ` "$@"`; !strings.Contains(string(text), call) {
 			t.Errorf("bin/%s does not contain %s", file, call)
 		}
-		_, isTool := All()[name]
+		isTool := slices.Contains(kafkas(), name)
 		_, isReplaced := Replaced(name)
 		if isTool == isReplaced {
 			t.Errorf("%s: a tool: %v, replaced: %v", name, isTool, isReplaced)

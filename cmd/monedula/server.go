@@ -21,24 +21,34 @@ import (
 	"github.com/monedula/monedula/tools/server"
 )
 
+// serverTool is kafka-server-start.
+var serverTool = cli.Tool{
+	Name:    server.StartCommand,
+	Summary: "Starts a broker.",
+	Run:     startServer,
+}
+
 // startServer runs a broker until SIGTERM or SIGINT and returns the exit code.
-func startServer(args []string) int {
+func startServer(env *cli.Env, args []string) int {
+	if env.Declare(cli.Declared{Name: "--override", Takes: true, Doc: "A property that replaces the one in the file, as key=value. May be repeated."}) {
+		return 0
+	}
 	if len(args) > 0 && args[0] == "--version" {
-		fmt.Println(cli.Version)
+		env.Println(cli.Version)
 		return 0
 	}
 	if len(args) > 0 && (args[0] == "--help" || args[0] == "-h") {
-		fmt.Println(serverUsage)
+		env.Println(serverUsage)
 		return 0
 	}
 	file, overrides, err := serverArguments(args)
 	if err != nil {
-		fmt.Println(err)
+		env.Println(err)
 		return 1
 	}
-	log, err := kafkalog.NewServer(os.Stdout, os.Getenv("LOG_DIR"))
+	log, err := kafkalog.NewServer(env.Stdout, os.Getenv("LOG_DIR"))
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
+		fmt.Fprintln(env.Stderr, err)
 		return 1
 	}
 	main := kafkalog.For(log, "kafka.Kafka$")

@@ -22,7 +22,7 @@ const module = "github.com/monedula/monedula/"
 
 // leaves may be imported by every package that is not a leaf itself. What a leaf may import is in
 // forLeaves.
-var leaves = []string{"protocol", "metadata", "peerlink", "settings", "metrics", "record", "internal/findings", "internal/javatext", "internal/kafkalog", "internal/vfs"}
+var leaves = []string{"protocol", "metadata", "peerlink", "settings", "metrics", "record", "internal/findings", "internal/javatext", "internal/kafkalog", "internal/spelling", "internal/vfs"}
 
 // allowed lists what each package may import in addition to the leaves. A package that is not
 // listed may import only leaves.
@@ -51,7 +51,7 @@ var allowed = map[string][]string{
 	"lag":             {},
 	"broker/api":      {"admin", "controller", "network", "replication", "storage", "zkstore", "group", "transaction", "producerids"},
 	"broker":          {"*"},
-	"cmd/monedula":    {"broker", "tools", "tools/cli", "tools/checkconfig", "tools/doctor", "tools/server", "settings/check", "zkserver", "internal/gcpacer"},
+	"cmd/monedula":    {"broker", "tools", "tools/cli", "tools/server", "settings/check", "zkserver", "internal/gcpacer", "internal/process"},
 
 	// The tools: their command line, their connections, and a package for each family. Families do
 	// not import one another; tools lists them all.
@@ -74,7 +74,7 @@ var allowed = map[string][]string{
 	"tools/topics":       {"tools/cli", "tools/client", "admin", "zkstore"},
 	"tools/transactions": {"tools/cli", "tools/client"},
 	"tools/verifiable":   {"tools/cli", "tools/client"},
-	"tools": {"tools/cli", "tools/cluster", "tools/configs", "tools/console", "tools/dump", "tools/election", "tools/groups",
+	"tools": {"tools/checkconfig", "tools/cli", "tools/cluster", "tools/configs", "tools/console", "tools/doctor", "tools/dump", "tools/election", "tools/groups",
 		"tools/partitions", "tools/perf", "tools/reassign", "tools/server", "tools/topics", "tools/transactions", "tools/verifiable"},
 }
 
@@ -82,13 +82,14 @@ var allowed = map[string][]string{
 var forLeaves = map[string][]string{
 	"metadata":          {},
 	"protocol":          {},
-	"settings":          {"protocol", "metadata", "record", "internal/javatext"},
+	"settings":          {"protocol", "metadata", "record", "internal/javatext", "internal/spelling"},
 	"record":            {"protocol", "metadata"},
 	"peerlink":          {"protocol", "metadata"},
 	"metrics":           {},
 	"internal/findings": {},
 	"internal/javatext": {},
 	"internal/kafkalog": {},
+	"internal/spelling": {},
 	"internal/vfs":      {},
 }
 

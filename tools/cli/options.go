@@ -119,9 +119,6 @@ func (e BadOption) JavaClass() string { return "joptsimple." + e.Class }
 // ErrDone ends a tool with exit code 0 after it has printed its help or version.
 var ErrDone = errors.New("done")
 
-// Arguments returns the arguments that are neither options nor their values.
-func (o *Options) Arguments() []string { return o.args }
-
 // Parse reads the arguments. Errors: BadOption, ErrDone.
 func (o *Options) Parse(args []string) error {
 	if o.declareOptions() {

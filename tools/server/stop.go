@@ -23,12 +23,19 @@ var StopTool = cli.Tool{
 // name.
 const StartCommand = "kafka-server-start"
 
+// DevCommand is the subcommand that runs ZooKeeper and brokers in one process. runServerStop stops it
+// too, unless it is given a properties file.
+const DevCommand = "dev"
+
 // ZooKeeperStartCommand is the subcommand that runs the embedded ZooKeeper server.
 const ZooKeeperStartCommand = "zookeeper-server-start"
 
 // runServerStop sends SIGTERM (or $SIGNAL) to our brokers: to all of them, or to the one that was
 // started with the given properties file. It does not wait for them to exit.
 func runServerStop(env *cli.Env, args []string) int {
+	if env.Declare() {
+		return 0
+	}
 	wanted := ""
 	for _, arg := range args {
 		switch {
@@ -74,7 +81,7 @@ func runServerStop(env *cli.Env, args []string) int {
 
 type runningBroker struct {
 	pid  int
-	file string // its properties file, with all symbolic links resolved
+	file string // its properties file, with all symbolic links resolved; "": it has none
 }
 
 // runningBrokers finds the brokers of this program in the process table.
@@ -94,7 +101,13 @@ func runningBrokers() []runningBroker {
 			continue
 		}
 		args := strings.Split(string(bytes.TrimRight(line, "\x00")), "\x00")
-		if len(args) < 3 || filepath.Base(args[0]) != "monedula" || args[1] != StartCommand {
+		if len(args) < 2 || filepath.Base(args[0]) != "monedula" {
+			continue
+		}
+		if args[1] == DevCommand {
+			brokers = append(brokers, runningBroker{pid, ""})
+		}
+		if len(args) < 3 || args[1] != StartCommand {
 			continue
 		}
 		file := args[2]

@@ -16,7 +16,7 @@ import (
 
 // A process of this test that has a broker's command line takes the place of a broker.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == StartCommand {
+	if len(os.Args) > 1 && (os.Args[1] == StartCommand || os.Args[1] == DevCommand) {
 		fmt.Println("started")
 		<-time.After(time.Minute)
 		os.Exit(0)
@@ -27,8 +27,14 @@ func TestMain(m *testing.M) {
 // startBroker starts a process that looks like a broker with the given properties file.
 func startBroker(t *testing.T, dir, file string) *exec.Cmd {
 	t.Helper()
+	return startProcess(t, dir, StartCommand, file)
+}
+
+// startProcess starts a process that looks like our binary with these arguments.
+func startProcess(t *testing.T, dir string, args ...string) *exec.Cmd {
+	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Args, cmd.Dir = []string{"/usr/bin/monedula", StartCommand, file}, dir
+	cmd.Args, cmd.Dir = append([]string{"/usr/bin/monedula"}, args...), dir
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -106,6 +112,22 @@ func TestOtherBrokersContinue(t *testing.T) {
 	}
 	if !found {
 		t.Error("the other broker is gone")
+	}
+}
+
+// A process with brokers has no properties file, so it is not the one that was named.
+func TestBrokersWithoutAFileContinueIfAFileIsNamed(t *testing.T) {
+	_, path := properties(t, "server.properties")
+	dev := startProcess(t, t.TempDir(), DevCommand, "--brokers", "3")
+	if out, errs, code := run(path); code != 1 || out != "No kafka server to stop\n" || errs != "" {
+		t.Errorf("exit code %d, %q, %q", code, out, errs)
+	}
+	found := false
+	for _, b := range runningBrokers() {
+		found = found || b.pid == dev.Process.Pid && b.file == ""
+	}
+	if !found {
+		t.Error("the process is not found")
 	}
 }
 

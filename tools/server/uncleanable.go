@@ -24,6 +24,9 @@ Prints the partitions that a broker cannot compact, one a line, with the reason.
 ADDRESS is the broker's monedula.metrics.listener, for example 127.0.0.1:9404.`
 
 func runUncleanable(env *cli.Env, args []string) int {
+	if env.Declare() {
+		return 0
+	}
 	switch {
 	case len(args) == 1 && (args[0] == "-h" || args[0] == "--help"):
 		env.Println(uncleanableUsage)
