@@ -19,6 +19,7 @@ require (
 	go.yaml.in/yaml/v3 v3.0.5
 	golang.org/x/sync v0.16.0
 	golang.org/x/sys v0.49.0
+	golang.org/x/term v0.35.0
 )
 
 require (

@@ -22,7 +22,6 @@ case $class in
   -h | --help) echo "$usage"; exit 0 ;;
   kafka.Kafka) set -- "$base/bin/kafka-server-start.sh" "$@" ;;
   org.apache.zookeeper.server.quorum.QuorumPeerMain) set -- "$base/bin/zookeeper-server-start.sh" "$@" ;;
-  org.apache.zookeeper.ZooKeeperMain | org.apache.zookeeper.ZooKeeperMainWithTlsSupportForKafka) set -- "$base/bin/zkCli.sh" "$@" ;;
   *) set -- "$base/monedula" run-class "$class" "$@" ;;
 esac
 [ -n "$daemon" ] || exec "$@"

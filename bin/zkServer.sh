@@ -10,7 +10,7 @@ usage="Usage: $0 {start|start-foreground|stop|restart|status|version} [zookeeper
 case ${1:-} in
   '') echo "$usage" >&2; exit 1 ;;
   -h | --help) echo "$usage"; exit 0 ;;
-  version | --version) exec "$base/bin/zkCli.sh" --version ;;
+  version | --version) exec "$base/bin/zookeeper-server-start.sh" --version ;;
 esac
 [ -e "$config" ] || { echo "$0: the properties file '$config' does not exist" >&2; exit 1; }
 property() { sed -n "s/^[[:space:]]*$1[[:space:]]*=[[:space:]]*//p" "$config" | tail -n 1; }

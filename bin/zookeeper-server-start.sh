@@ -19,11 +19,9 @@ done
 case ${1:-} in
   '') echo "$usage" >&2; exit 1 ;;
   -h | --help) echo "$usage"; exit 0 ;;
-  --version)
-    [ -n "$embedded" ] || exec "$base/bin/zkCli.sh" --version
-    exec "$base/monedula" zookeeper-server-start --version ;;
+  --version) ;;
+  *) [ -e "$1" ] || { echo "$0: the properties file '$1' does not exist" >&2; exit 1; } ;;
 esac
-[ -e "$1" ] || { echo "$0: the properties file '$1' does not exist" >&2; exit 1; }
 if [ -n "$embedded" ]; then
   :
 elif [ -n "${ZOOKEEPER_HOME:-}" ]; then
@@ -33,6 +31,8 @@ elif ! classpath=$("$base/scripts/zookeeper-classpath.sh" 2>/dev/null); then
 fi
 if [ -n "$embedded" ]; then
   set -- "$base/monedula" zookeeper-server-start "$@"
+elif [ "$1" = --version ]; then
+  exec "${JAVA_HOME:+$JAVA_HOME/bin/}java" -XX:TieredStopAtLevel=1 -cp "$classpath" org.apache.zookeeper.version.VersionInfoMain
 else
   # The class path may contain spaces; the variables may contain several options.
   set -- -cp "$classpath" org.apache.zookeeper.server.quorum.QuorumPeerMain "$@"

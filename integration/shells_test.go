@@ -109,7 +109,7 @@ func TestEveryScriptRunsFromAnyShellAndFolder(t *testing.T) {
 	expected := map[string][]call{}
 	for _, path := range scripts {
 		version := "3.9.1\n"
-		if name := filepath.Base(path); strings.HasPrefix(name, "zookeeper-") || strings.HasPrefix(name, "zk") {
+		if name := filepath.Base(path); strings.HasPrefix(name, "zookeeper-server-") || name == "zkServer.sh" {
 			version = "<org.apache.zookeeper.version.VersionInfoMain>"
 		}
 		expected[path] = []call{{[]string{"--version"}, 0, version}, {[]string{"--help"}, 0, ""}}

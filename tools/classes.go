@@ -16,6 +16,7 @@ import (
 	"github.com/monedula/monedula/tools/topics"
 	"github.com/monedula/monedula/tools/transactions"
 	"github.com/monedula/monedula/tools/verifiable"
+	"github.com/monedula/monedula/tools/zkshell"
 )
 
 // ServerClass is the class whose main method starts a broker.
@@ -59,6 +60,8 @@ var classes = map[string]cli.Tool{
 	"org.apache.kafka.tools.TransactionsCommand":                 transactions.Tool,
 	"org.apache.kafka.tools.VerifiableConsumer":                  verifiable.ConsumerTool,
 	"org.apache.kafka.tools.VerifiableProducer":                  verifiable.ProducerTool,
+	"org.apache.zookeeper.ZooKeeperMain":                         zkshell.Tool,
+	"org.apache.zookeeper.ZooKeeperMainWithTlsSupportForKafka":   zkshell.KafkaTool,
 }
 
 // OfClass returns the tool that replaces a Java class. For the class of a program that Monedula does

@@ -1,5 +1,6 @@
 // Package tools lists the command-line programs behind bin/. They have the options, output lines and
-// exit codes of Kafka's tools. Each family of programs has a package of its own below this one.
+// exit codes of Kafka's tools and of ZooKeeper's shell. Each family of programs has a package of its
+// own below this one.
 package tools
 
 import (
@@ -19,6 +20,7 @@ import (
 	"github.com/monedula/monedula/tools/topics"
 	"github.com/monedula/monedula/tools/transactions"
 	"github.com/monedula/monedula/tools/verifiable"
+	"github.com/monedula/monedula/tools/zkshell"
 )
 
 // Subject is a heading of the help, with the programs below it.
@@ -40,6 +42,7 @@ func Subjects() []Subject {
 		}},
 		{"Producers and consumers", []cli.Tool{console.ProducerTool, console.ConsumerTool, groups.Tool, transactions.Tool}},
 		{"Clusters and configuration", []cli.Tool{configs.Tool, cluster.APIVersionsTool, cluster.Tool, checkconfig.Tool, doctor.Tool}},
+		{"ZooKeeper", []cli.Tool{zkshell.Tool, zkshell.KafkaTool}},
 		{"Logs on disk", []cli.Tool{partitions.LogDirsTool, dump.Tool, server.UncleanableTool}},
 		{"Performance and tests", []cli.Tool{perf.ProducerTool, perf.ConsumerTool, verifiable.ProducerTool, verifiable.ConsumerTool}},
 	}

@@ -74,8 +74,9 @@ var allowed = map[string][]string{
 	"tools/topics":       {"tools/cli", "tools/client", "admin", "zkstore"},
 	"tools/transactions": {"tools/cli", "tools/client"},
 	"tools/verifiable":   {"tools/cli", "tools/client"},
+	"tools/zkshell":      {"tools/cli", "zkserver/jute"},
 	"tools": {"tools/checkconfig", "tools/cli", "tools/cluster", "tools/configs", "tools/console", "tools/doctor", "tools/dump", "tools/election", "tools/groups",
-		"tools/partitions", "tools/perf", "tools/reassign", "tools/server", "tools/topics", "tools/transactions", "tools/verifiable"},
+		"tools/partitions", "tools/perf", "tools/reassign", "tools/server", "tools/topics", "tools/transactions", "tools/verifiable", "tools/zkshell"},
 }
 
 // forLeaves lists the imports that are allowed between leaves.
@@ -101,6 +102,7 @@ var onlyIn = map[string][]string{
 	"github.com/segmentio/kafka-go":     {"tools/topics", "integration"},
 	"github.com/twmb/franz-go/pkg/kgo":  {"tools/client", "tools/console", "tools/perf", "tools/verifiable", "integration", "internal/bench"},
 	"github.com/twmb/franz-go/pkg/kadm": {"integration"},
+	"golang.org/x/term":                 {"tools/zkshell"},
 }
 
 func TestImportsPointDownOnly(t *testing.T) {
