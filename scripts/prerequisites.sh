@@ -86,3 +86,5 @@ python_client() { # FOLDER REQUIREMENT...
 }
 python_client python-kafka-2.0.2 kafka-python==2.0.2
 python_client python-kafka-3.0.12 kafka-python==3.0.12
+[ -z "${MONEDULA_TEST_ALL:-}" ] || # with its own tests
+  python_client python-kazoo-2.11.0 kazoo==2.11.0 pytest pytest-timeout objgraph pyjks 'pyOpenSSL<26.2'
