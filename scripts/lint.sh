@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Checks formatting, go vet, staticcheck, unreachable functions, and the rules in internal/lint.
+# Checks formatting, go vet, staticcheck, unreachable functions, the rules in internal/lint, and the
+# files in config/monitoring.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 tool() { go tool -modfile=scripts/tools.mod "$@"; }
@@ -8,6 +9,7 @@ unformatted=$(gofmt -l $(git ls-files '*.go'))
 go vet ./...
 tool staticcheck ./...
 go test -timeout 30m ./internal/lint # also on a busy machine
+(cd scripts/alertrules && go vet . && go run . ../../config/monitoring)
 
 # Functions that the program cannot reach. scripts/unreachable.txt lists those that tests of other
 # packages or the simulation need, with the reason.
