@@ -10,7 +10,7 @@ DEV ?=
 comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help build run run-ensemble test test-all race bench chaos sim crashes mutants lint fuzz clean
+.PHONY: help build run run-ensemble test test-all race bench chaos sim crashes mutants lint fuzz dist licenses clean
 
 help: ## print this list of targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -54,5 +54,11 @@ mutants: ## remove each listed safeguard and show which tests notice (hours); LI
 bench: build ## benchmark against a real Apache Kafka
 	@scripts/bench.sh
 
+dist: ## build archives, packages and images for amd64 and arm64 in ./dist
+	@cd packaging && go run . -out ../dist
+
+licenses: ## list the licenses of the linked modules in docs/licenses.md
+	@cd packaging && go run . -licenses
+
 clean: ## remove build output
-	@rm -f monedula
+	@rm -rf monedula dist

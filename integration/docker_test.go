@@ -261,6 +261,17 @@ func TestTheImagesEntryScriptRunsToolsAndReportsWhatIsMissing(t *testing.T) {
 // propertiesOf returns the server.properties that the entry script writes for the given variables.
 func propertiesOf(t *testing.T, variables ...string) map[string]string {
 	t.Helper()
+	written, errs, code := entryScriptWrites(t, variables...)
+	if code != 0 {
+		t.Fatalf("exit code %d\n%s", code, errs)
+	}
+	return written
+}
+
+// entryScriptWrites runs the entry script without a broker. It returns the server.properties that it
+// writes, what it prints to stderr, and its exit code.
+func entryScriptWrites(t *testing.T, variables ...string) (written map[string]string, errs string, code int) {
+	t.Helper()
 	home := t.TempDir()
 	for _, part := range []string{"docker/entrypoint.sh", "config/server.properties"} {
 		text, err := os.ReadFile(filepath.Join(testkit.Root(), part))
@@ -284,14 +295,75 @@ func propertiesOf(t *testing.T, variables ...string) map[string]string {
 	}
 	cmd := entryScript(append(variables, "KAFKA_ZOOKEEPER_CONNECT=zk:2181", "MONEDULA_SERVER_PROPERTIES="+filepath.Join(home, "written")))
 	cmd.Path, cmd.Args[0] = filepath.Join(home, "entrypoint.sh"), filepath.Join(home, "entrypoint.sh")
-	if out, errs, code := testkit.Run(t, time.Minute, "", cmd); code != 0 {
-		t.Fatalf("exit code %d\n%s%s", code, out, errs)
-	}
+	_, errs, code = testkit.Run(t, time.Minute, "", cmd)
 	written, err := settings.ReadProperties(filepath.Join(home, "written"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return written
+	return written, errs, code
+}
+
+// A StatefulSet numbers its pods in their host names. A name without such a number leaves the
+// default.
+func TestTheEntryScriptTakesTheBrokerIDFromTheHostName(t *testing.T) {
+	for _, c := range []struct{ host, want string }{
+		{"kafka-0", "0"}, {"kafka-12", "12"}, {"my-kafka-broker-0007", "7"}, {"kafka", "0"}, {"kafka-7d9f8b6c5-24687", "0"}, {"4f1c2a9b77e0", "0"}, {"kafka2", "0"},
+	} {
+		if got := propertiesOf(t, "HOSTNAME="+c.host)["broker.id"]; got != c.want {
+			t.Errorf("%s: broker.id=%s, want %s", c.host, got, c.want)
+		}
+	}
+	if got := propertiesOf(t, "HOSTNAME=kafka-3", "KAFKA_CFG_BROKER_ID=8")["broker.id"]; got != "8" {
+		t.Errorf("broker.id=%s, want the 8 that the user set", got)
+	}
+	if _, errs, _ := entryScriptWrites(t, "HOSTNAME=kafka-3"); errs != "KAFKA_BROKER_ID is not set: the host name kafka-3 makes this broker 3\n" {
+		t.Errorf("it printed %q", errs)
+	}
+}
+
+func TestTheEntryScriptReadsSecretsFromFiles(t *testing.T) {
+	secret := testkit.WriteFile(t, "secret", "pass\\word = 1\n\n")
+	got := propertiesOf(t, "KAFKA_SSL_KEY_PASSWORD_FILE="+secret, "KAFKA_CFG_SSL_KEYSTORE_PASSWORD_FILE="+secret)
+	for _, key := range []string{"ssl.key.password", "ssl.keystore.password"} {
+		if got[key] != "pass\\word = 1" {
+			t.Errorf("%s=%q", key, got[key])
+		}
+	}
+	for _, key := range []string{"ssl.key.password.file", "ssl.keystore.password.file"} {
+		if _, found := got[key]; found {
+			t.Errorf("%s was written to server.properties", key)
+		}
+	}
+	for want, variables := range map[string][]string{
+		"KAFKA_SSL_KEY_PASSWORD_FILE names /nowhere/x, which cannot be read\n":                        {"KAFKA_BROKER_ID=1", "KAFKA_SSL_KEY_PASSWORD_FILE=/nowhere/x"},
+		"KAFKA_SSL_KEY_PASSWORD and KAFKA_SSL_KEY_PASSWORD_FILE are both set: set only one of them\n": {"KAFKA_BROKER_ID=1", "KAFKA_SSL_KEY_PASSWORD=a", "KAFKA_SSL_KEY_PASSWORD_FILE=" + secret},
+	} {
+		if _, errs, code := entryScriptWrites(t, variables...); code != 1 || errs != want {
+			t.Errorf("exit code %d, %q, want %q", code, errs, want)
+		}
+	}
+}
+
+// Variables of Confluent's, Bitnami's and wurstmeister's images have their meaning or are ignored.
+func TestTheEntryScriptUnderstandsTheVariablesOfOtherImages(t *testing.T) {
+	plain := propertiesOf(t, "KAFKA_BROKER_ID=4")
+	got, errs, code := entryScriptWrites(t, "KAFKA_BROKER_ID=4", "CLUSTER_ID=MkU3OEVBNTcwNTJENDM2Qg", "KAFKA_KRAFT_CLUSTER_ID=a", "KAFKA_ENABLE_KRAFT=no", "ALLOW_PLAINTEXT_LISTENER=yes",
+		"KAFKA_HEAP_OPTS=-Xmx1G", "KAFKA_JMX_PORT=9101", "KAFKA_JMX_HOSTNAME=localhost", "KAFKA_LOG4J_ROOT_LOGLEVEL=INFO", "KAFKA_CLIENT_USERS=a", "KAFKA_CLIENT_PASSWORDS_FILE=/nowhere")
+	if code != 0 || !maps.Equal(got, plain) {
+		t.Errorf("exit code %d, %v, want %v", code, got, plain)
+	}
+	for _, name := range []string{"CLUSTER_ID", "KAFKA_KRAFT_CLUSTER_ID"} {
+		if !strings.Contains("\n"+errs, "\n"+name+" is ignored: a cluster with ZooKeeper has the id that its first broker writes to /cluster/id\n") {
+			t.Errorf("no note about %s:\n%s", name, errs)
+		}
+	}
+	got = propertiesOf(t, "BROKER_ID_COMMAND=echo 5", "RACK_COMMAND=echo eu-1", "HOSTNAME_COMMAND=echo outside.example", "PORT_COMMAND=echo 32100",
+		"KAFKA_ADVERTISED_LISTENERS=IN://:9094,OUT://_{HOSTNAME_COMMAND}:_{PORT_COMMAND}", "KAFKA_LISTENERS=IN://:9094,OUT://:9092")
+	for key, want := range map[string]string{"broker.id": "5", "broker.rack": "eu-1", "advertised.listeners": "IN://:9094,OUT://outside.example:32100"} {
+		if got[key] != want {
+			t.Errorf("%s=%s, want %s", key, got[key], want)
+		}
+	}
 }
 
 // Kubernetes sets variables like KAFKA_PORT in every pod if a Service is named kafka or

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs missing prerequisites for running or testing Monedula.
 #   scripts/prerequisites.sh run    ZooKeeper and Java
-#   scripts/prerequisites.sh test   also kcat, strace, nftables, zsh, fish, Maven, Apache Kafka's jars and the Python clients
+#   scripts/prerequisites.sh test   also kcat, strace, nftables, zsh, fish, busybox, Maven, Kafka's jars and Python clients
 # Debian packages are installed with apt-get, as root or with sudo. If neither is possible, it prints the command
 # to run and exits with 1. Jars and Python packages go to $MONEDULA_CACHE (default: ~/.cache/monedula).
 [ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
@@ -33,6 +33,7 @@ if [ "$what" = test ]; then
   want nft nftables
   want zsh zsh
   want fish fish
+  want busybox busybox-static
   want python3 python3
   if command -v python3 >/dev/null; then
     python3 -c 'import venv, ensurepip' 2>/dev/null || packages+=(python3-venv)

@@ -47,6 +47,8 @@ tests -count 1 -timeout "$limit" -run "$first" ./integration & lane=$!
   fi
   (unset MONEDULA_TEST_ALL; tests -race -timeout 30m "${skipped[@]}" $raced) || others_failed=1
   nice -n 19 scripts/fuzz.sh "$fuzzed" || others_failed=1
+  gotestsum --jsonfile-timing-events "$(mktemp "$results/XXXXXX")" \
+    --raw-command -- go test -C packaging -json -vet=off -timeout "$limit" ./... || others_failed=1 # a module of its own
   exit $others_failed
 } & others=$!
 MONEDULA_ZOOKEEPER=$second tests -count 1 -timeout "$limit" -skip "$elsewhere" ./integration/... || failed=1

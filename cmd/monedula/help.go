@@ -107,7 +107,7 @@ func unknownProgram(env *cli.Env, name string) int {
 
 // version returns the line of --version.
 func version() string {
-	line := "Monedula, compatible with Apache Kafka " + cli.Version
+	line := "Monedula " + cli.Release + ", compatible with Apache Kafka " + cli.Version
 	info, _ := debug.ReadBuildInfo()
 	if info == nil {
 		return line

@@ -60,7 +60,7 @@ func TestEveryProgramHasHelpAndAVersion(t *testing.T) {
 		}
 	}
 	out, _, code := runIn("--version")
-	if code != 0 || !strings.HasPrefix(out, "Monedula, compatible with Apache Kafka 3.9.1") || strings.Count(out, "\n") != 1 {
+	if code != 0 || !strings.HasPrefix(out, "Monedula "+cli.Release+", compatible with Apache Kafka 3.9.1") || strings.Count(out, "\n") != 1 {
 		t.Errorf("--version: exit code %d, %q", code, out)
 	}
 }
