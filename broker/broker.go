@@ -64,7 +64,7 @@ type Broker struct {
 	verifier     *replication.Verifier
 	fatal        chan error
 	loading      atomic.Pointer[storage.Manager] // its logs are being loaded, or were
-	ctx          context.Context // for background work; canceled by Stop
+	ctx          context.Context                 // for background work; canceled by Stop
 	cancel       context.CancelFunc
 	wg           sync.WaitGroup
 
