@@ -602,6 +602,30 @@ func TestATruncationWakesAParkedFetch(t *testing.T) {
 	}
 }
 
+// A truncation above the high watermark may remove the marker of a transaction, which moves the last
+// stable offset.
+func TestATruncationAboveTheHighWatermarkWakesConsumers(t *testing.T) {
+	for what, truncate := range map[string]func(*Partition) error{
+		"to an offset": func(p *Partition) error { return p.truncate(2, 3) },
+		"fully":        func(p *Partition) error { return p.restartAt(0, 3) },
+	} {
+		b, p := followerOf2(t)
+		if _, err := p.appendFetched(batch(t, 4, at(0, 3)), 0, 3, 2, 0); err != nil {
+			t.Fatal(err)
+		}
+		parked := b.newFetch(2, func(f *Fetch) { f.ReadCommitted, f.MaxWait = true, waitTime }).Park()
+		if parked == nil || parked.Woken() {
+			t.Fatal("the fetch does not wait")
+		}
+		if err := truncate(p); err != nil {
+			t.Fatal(err)
+		}
+		if len(parked.w.slot) == 0 {
+			t.Errorf("%s: the truncation does not wake the fetch", what)
+		}
+	}
+}
+
 func TestADivergingFetchGetsTheOffsetsOfTheLog(t *testing.T) {
 	b, _ := followerOf2(t)
 	if _, err := b.partition().appendFetched(batch(t, 4, at(0, 3)), 0, 3, 4, 0); err != nil {

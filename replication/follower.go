@@ -120,7 +120,9 @@ func (p *Partition) truncate(offset record.Offset, epoch metadata.LeaderEpoch) e
 		p.m.fetchLog.Warnf("Truncating %s to offset %d below high watermark %d", p.id, offset, high)
 	}
 	_, err := p.log.TruncateTo(offset)
-	p.waits.wake(offsetsMoved) // again: now the leader epochs are truncated as well
+	// The leader epochs are truncated now as well, and the last stable offset may be lower although the
+	// high watermark is not: the marker of a transaction may be gone.
+	p.waits.wake(offsetsMoved | stateChanged)
 	p.m.mover.truncated(p.id, offset)
 	return err
 }
@@ -133,5 +135,7 @@ func (p *Partition) restartAt(offset record.Offset, epoch metadata.LeaderEpoch) 
 	if p.log == nil || p.leaderEpoch != epoch {
 		return errNotFollowing
 	}
-	return p.log.TruncateFullyAndStartAt(offset, offset)
+	err := p.log.TruncateFullyAndStartAt(offset, offset)
+	p.waits.wake(stateChanged)
+	return err
 }

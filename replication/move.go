@@ -289,7 +289,7 @@ func (p *Partition) adoptFuture(future *storage.Log, cut func() bool) (done bool
 	if done, err = p.m.cfg.Logs.ReplaceWithFuture(p.id); done {
 		p.observe(future)
 		p.log = future
-		p.waits.wake(offsetsMoved)
+		p.waits.wake(offsetsMoved | stateChanged) // the last stable offset may be lower, as after a truncation
 	}
 	return done, err
 }
