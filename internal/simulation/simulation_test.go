@@ -72,8 +72,10 @@ func TestSeedsOfTransactions(t *testing.T) {
 // forget the partition of a topic that was created again; a controller that canceled a reassignment
 // dropped the only replica in sync, which was one that the reassignment was adding; a leader that
 // missed two epochs counted records that a follower had truncated in the meantime; a compacted log
-// lost the start of an epoch when it moved, so a follower kept records that were never committed. The
-// rules failed as well: the check that a fetch is not settled was the first to notice a broken disk.
+// lost the start of an epoch when it moved, so a follower kept records that were never committed; a
+// coordinator wrote a marker after a decision that it had loaded, and that no other replica had; and one
+// whose disk had failed before it loaded served no transactional ids; a truncation and a move that
+// lowered the last stable offset did not wake a consumer. The rules failed as well: the check that a fetch is not settled was the first to notice a broken disk.
 func TestSeedsThatOnceFailed(t *testing.T) {
 	for _, seed := range []uint64{1666, 1990, 11417} {
 		if r := Run(Config{Seed: seed}); r.Err != nil {
@@ -96,6 +98,11 @@ func TestSeedsThatOnceFailed(t *testing.T) {
 		cfg := Swarm(seed)
 		cfg.Transactions = false // the seeds were found without transactions
 		if r := Run(cfg); r.Err != nil {
+			t.Error(r.Err)
+		}
+	}
+	for _, seed := range []uint64{1, 1115, 5013, 5041} {
+		if r := Run(Swarm(seed)); r.Err != nil {
 			t.Error(r.Err)
 		}
 	}
