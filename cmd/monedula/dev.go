@@ -242,7 +242,7 @@ func devCommands() func(program string) string {
 		if script := filepath.Join(scripts, program+".sh"); isFile(script) {
 			return script
 		}
-		return "monedula " + program
+		return os.Args[0] + " " + program // as the user has called it
 	}
 }
 

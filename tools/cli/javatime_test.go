@@ -2,6 +2,7 @@ package cli
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -83,6 +84,25 @@ func TestProgressIsShownOnTerminalsOnly(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestProgressOfShortOperationsIsNotShown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var errs writes
+		p := Progress{Env: &Env{Stderr: &errs, Progress: true}, Total: 4, What: "a.log", Late: true}
+		p.Show(1)
+		time.Sleep(199 * time.Millisecond)
+		p.Show(2)
+		p.Clear()
+		if len(errs) > 0 {
+			t.Errorf("%q", errs)
+		}
+		time.Sleep(time.Millisecond)
+		p.Show(2)
+		if want := "\ra.log [####################....................] 50% 2 of 4"; len(errs) != 1 || errs[0] != want {
+			t.Errorf("%q, want %q", errs, want)
+		}
+	})
 }
 
 type writes []string
