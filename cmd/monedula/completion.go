@@ -269,15 +269,19 @@ func fishProgram(to io.Writer, c completed, executable, condition string, quoted
 		if conditions = slices.DeleteFunc(conditions, func(s string) bool { return s == "" }); len(conditions) > 0 {
 			fmt.Fprintf(to, " -n %s", quoted(strings.Join(conditions, "; and ")))
 		}
+		kind, name := "-l", strings.TrimPrefix(d.Name, "--")
+		if strings.HasPrefix(name, "-") { // such as -server
+			kind, name = "-o", name[1:]
+		}
 		switch {
 		case d.Name == "":
 			fmt.Fprintf(to, " -f -a %s", d.Command)
 		case d.Choices != nil:
-			fmt.Fprintf(to, " -l %s -x -a %s", d.Name[2:], quoted(strings.Join(d.Choices, " ")))
+			fmt.Fprintf(to, " %s %s -x -a %s", kind, name, quoted(strings.Join(d.Choices, " ")))
 		case d.Takes:
-			fmt.Fprintf(to, " -l %s -r", d.Name[2:])
+			fmt.Fprintf(to, " %s %s -r", kind, name)
 		default:
-			fmt.Fprintf(to, " -l %s", d.Name[2:])
+			fmt.Fprintf(to, " %s %s", kind, name)
 		}
 		fmt.Fprintf(to, " -d %s\n", quoted(d.Doc))
 	}

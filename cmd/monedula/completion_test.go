@@ -16,11 +16,14 @@ func TestCompletionKnowsAllProgramsAndOptions(t *testing.T) {
 				t.Errorf("%s: %s is missing", shell, name)
 			}
 		}
-		for _, word := range []string{"kafka-topics.sh", "under-replicated-partitions", "json", "find-hanging", "max-transaction-timeout", "override", "zookeeper-port"} {
+		for _, word := range []string{"kafka-topics.sh", "under-replicated-partitions", "json", "find-hanging", "max-transaction-timeout", "override", "zookeeper-port", "server"} {
 			if !strings.Contains(out, word) {
 				t.Errorf("%s: %s is missing", shell, word)
 			}
 		}
+	}
+	if out, _, _ := runIn("completion", "fish"); !strings.Contains(out, " -o server -r ") {
+		t.Error("fish: an option with one dash is not completed as one")
 	}
 	for _, c := range completions() {
 		if len(c.of("")) < 2 {

@@ -90,7 +90,7 @@ func help(env *cli.Env, args []string) int {
 
 // unknownProgram reports that no program has this name. It returns the exit code.
 func unknownProgram(env *cli.Env, name string) int {
-	known := names()
+	known := append(names(), tools.ReplacedNames()...)
 	meant := ""
 	for _, spelled := range []string{strings.TrimSuffix(name, ".sh"), "kafka-" + strings.TrimSuffix(name, ".sh")} {
 		if meant == "" {
