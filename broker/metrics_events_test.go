@@ -67,7 +67,7 @@ func (p *monitoredPair) start(id int) {
 	cfg, err := settings.FromMap(map[string]string{
 		"broker.id": strconv.Itoa(id), "zookeeper.connect": p.keeper.Address(), "log.dirs": p.dirs[id][0] + "," + p.dirs[id][1],
 		"listeners": "PLAINTEXT://" + address, "monedula.metrics.listener": "127.0.0.1:0",
-		"auto.create.topics.enable": "false", "group.initial.rebalance.delay.ms": "200", "replica.fetch.backoff.ms": "50",
+		"auto.create.topics.enable": "false", "group.initial.rebalance.delay.ms": "300000", "replica.fetch.backoff.ms": "50",
 		"offsets.topic.num.partitions": "1", "offsets.topic.replication.factor": "1",
 		"transaction.state.log.num.partitions": "1", "transaction.state.log.replication.factor": "1", "transaction.state.log.min.isr": "1",
 		"transaction.max.timeout.ms": "60000", "controlled.shutdown.max.retries": "1",
@@ -415,18 +415,19 @@ func (p *monitoredPair) producersAndTransactions() {
 }
 
 func (p *monitoredPair) groups() {
+	// The group waits for more members until the test ends, so a busy machine misses nothing.
+	waits := peerlink.New(peerlink.Config{Address: net.JoinHostPort("127.0.0.1", strconv.Itoa(p.ports[0])), ClientID: "member"})
+	p.t.Cleanup(waits.Close)
 	join := func() {
 		req := kmsg.NewPtrJoinGroupRequest()
-		req.Group, req.ProtocolType, req.SessionTimeoutMillis, req.RebalanceTimeoutMillis = "g", "consumer", 30_000, 30_000
+		req.Group, req.ProtocolType, req.SessionTimeoutMillis, req.RebalanceTimeoutMillis = "g", "consumer", 30_000, 300_000
 		req.Protocols = []kmsg.JoinGroupRequestProtocol{{Name: "range"}}
-		p.ask(0, req, 3)
+		_, _ = waits.Negotiated(context.Background(), req, 3)
 	}
-	done := make(chan struct{})
-	p.moves(0, "a group waits for members", func() { go func() { defer close(done); join() }() },
+	p.moves(0, "a group waits for members", func() { go join() },
 		labelled("kafka_server_delayedoperationpurgatory_numdelayedoperations", `delayedOperation="Rebalance"`),
 		labelled("kafka_server_delayedoperationpurgatory_numdelayedoperations", `delayedOperation="Heartbeat"`),
 		"kafka_coordinator_group_groupmetadatamanager_numgroups", "kafka_coordinator_group_groupmetadatamanager_numgroupspreparingrebalance")
-	<-done
 	p.moves(0, "offsets are committed", func() { p.commit("idle", "t", 1); p.commit("idle", "second", 1) },
 		"kafka_coordinator_group_groupmetadatamanager_numoffsets", "kafka_server_group_coordinator_metrics_offset_commit_count",
 		labelled("monedula_consumer_group_lag", `group="idle",storage="kafka",topic="t"`),
