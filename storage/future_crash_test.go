@@ -15,6 +15,7 @@ import (
 
 	"github.com/monedula/monedula/internal/vfs"
 	"github.com/monedula/monedula/metadata"
+	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
 )
 
@@ -392,6 +393,47 @@ func TestAReplacedLogStaysInTheCheckpointsUntilItIsSetAside(t *testing.T) {
 	l.dir.checkpoint()
 	for _, name := range []string{recoveryPointFile, logStartFile} {
 		wantEqual(t, name+" later", l.dir.checkpoints.offset(name, partition0), -1)
+	}
+}
+
+// If the directory of the replaced log fails before that log is set aside, the log returns with the
+// directory. So the partition is not deleted before: a later topic of the same name could not be
+// created.
+func TestADeletionIsNotCompleteWhileAReplacedLogMayReturn(t *testing.T) {
+	for _, all := range []bool{false, true} {
+		var failing atomic.Bool
+		mem := vfs.NewMem()
+		m := loadedManager(t, vfs.Intercept(mem, func(op vfs.Op) error {
+			if failing.Load() && strings.HasPrefix(op.Name, "/a") {
+				return syscall.EIO
+			}
+			return nil
+		}), "/a", "/b")
+		l, err := m.GetOrCreate(partition0, metadata.TopicID{1}, testTopic(), true)
+		noError(t, err)
+		_, err = m.CreateFuture(partition0, "/b")
+		noError(t, err)
+		noError(t, m.SettleFuture(partition0))
+		done, err := m.ReplaceWithFuture(partition0)
+		noError(t, err)
+		wantEqual(t, "replaced", done, true)
+		failing.Store(true)
+		noError(t, m.SettleMove(partition0))
+		deletion := func() error {
+			if all {
+				return m.DeleteAll([]TopicPartition{partition0})[0]
+			}
+			return m.Delete(partition0, false)
+		}
+		wantError(t, deletion(), protocol.KafkaStorageError)
+		wantEqual(t, "directories of the log in /b", plainOf(t, mem, "/b"), 0)
+		wantError(t, deletion(), protocol.KafkaStorageError)
+		_ = m.Close() // /a is offline
+		m = loadedManager(t, mem, "/a", "/b")
+		wantEqual(t, "the log is in", m.Log(partition0).Dir(), l.Dir())
+		noError(t, deletion())
+		noError(t, m.Close())
+		wantEqual(t, "directories of the log in /a", plainOf(t, mem, "/a"), 0)
 	}
 }
 

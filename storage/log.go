@@ -47,6 +47,9 @@ type Log struct {
 	// replaced is the log in another directory that this one has replaced, until the replacement is
 	// durable.
 	replaced atomic.Pointer[Log]
+	// remains is the directory of the log that this one has replaced, if that directory failed before
+	// the other log was set aside: the other log returns with it. nil: none.
+	remains atomic.Pointer[logDir]
 
 	// moving is true while a future log is being filled from this one. The log is not cleaned then:
 	// the copy would keep a record that it got before the cleaning, but not the later one that made

@@ -214,7 +214,8 @@ func (m *Manager) SettleMove(tp TopicPartition) error {
 }
 
 // settleMove makes the name of a log that has replaced another one durable, and then sets the other
-// one aside. It returns nil once both are done, even if the other log's directory fails.
+// one aside. It returns nil once both are done, even if the other log's directory fails. The other log
+// may then return when the directory does, so the partition cannot be deleted completely before.
 func (m *Manager) settleMove(l *Log) error {
 	l.settling.Lock()
 	defer l.settling.Unlock()
@@ -236,6 +237,9 @@ func (m *Manager) settleMove(l *Log) error {
 		return err
 	}
 	m.logs.takeUnserved(logKey{l.tp, false})
+	if err != nil {
+		l.remains.Store(old.dir)
+	}
 	l.replaced.Store(nil)
 	if l.cleanedAtCopy > 0 {
 		l.dir.checkpoints.writeCleaned(l, l.cleanedAtCopy, 0)

@@ -208,7 +208,7 @@ func (m *Manager) Delete(tp TopicPartition, future bool) error {
 	m.creation.Lock()
 	defer m.creation.Unlock()
 	l, err := m.takeOut(tp, future)
-	if l == nil || err != nil {
+	if l == nil {
 		return err
 	}
 	if err := m.moveAside(l); err != nil {
@@ -219,7 +219,7 @@ func (m *Manager) Delete(tp TopicPartition, future bool) error {
 	}
 	l.dir.checkpoint()
 	l.dir.checkpoints.lower(tp)
-	return nil
+	return err
 }
 
 // DeleteAll deletes the logs of many partitions, future ones too, as Delete does, but makes the
@@ -264,8 +264,8 @@ func (m *Manager) DeleteAll(tps []TopicPartition) []error {
 	return errs
 }
 
-// takeOut removes a log from the table and returns it, nil if there is none. The caller must hold
-// creation.
+// takeOut removes a log from the table and returns it, nil if there is none. If it also returns an
+// error, the log that it has replaced was not deleted. The caller must hold creation.
 func (m *Manager) takeOut(tp TopicPartition, future bool) (*Log, error) {
 	if l := m.logs.get(tp, future); l != nil {
 		if err := l.settleMove(); err != nil {
@@ -273,6 +273,13 @@ func (m *Manager) takeOut(tp TopicPartition, future bool) (*Log, error) {
 		}
 	}
 	l := m.logs.remove(tp, future)
+	if l != nil {
+		if d := l.remains.Load(); d != nil {
+			return l, protocol.Errorf(protocol.KafkaStorageError,
+				"Failed to delete log for %s completely because its former log is in the offline directory %s", currentDirName(tp), d.path)
+		}
+		return l, nil
+	}
 	if l == nil {
 		if err := m.discardUnserved(tp, future); err != nil {
 			return nil, err

@@ -94,7 +94,7 @@ func TestSeedsThatOnceFailed(t *testing.T) {
 			t.Error(r.Err)
 		}
 	}
-	for _, seed := range []uint64{911042, 911623} {
+	for _, seed := range []uint64{911042, 911623, 1007051} {
 		cfg := Swarm(seed)
 		cfg.Transactions = false // the seeds were found without transactions
 		if r := Run(cfg); r.Err != nil {
