@@ -4,7 +4,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"io/fs"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -20,12 +20,19 @@ var idleEvents = map[string]bool{"allocateProducerIDs": true, "statsRequest": tr
 // Each type with a method process is an event. All of them must be named in stateOf, except those
 // that Kafka does not measure.
 func TestEachEventHasTheStateOfKafka(t *testing.T) {
-	packages, err := parser.ParseDir(token.NewFileSet(), ".", func(f fs.FileInfo) bool { return !strings.HasSuffix(f.Name(), "_test.go") }, 0)
+	names, err := filepath.Glob("*.go")
 	if err != nil {
 		t.Fatal(err)
 	}
 	events, measured := map[string]bool{}, map[string]bool{}
-	for _, f := range packages["controller"].Files {
+	for _, name := range names {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
 		for _, decl := range f.Decls {
 			fn, ok := decl.(*ast.FuncDecl)
 			if !ok {
