@@ -112,6 +112,8 @@ func (b *build) packageContents() (contents files.Contents, err error) {
 func installedAt(name string) string {
 	top, rest, _ := strings.Cut(name, "/")
 	switch {
+	case strings.HasPrefix(name, "config/monitoring/"): // to copy to the machines that monitor
+		return docDirectory + "/" + rest
 	case top == "config":
 		return configDirectory + "/" + rest
 	case name == "LICENSE":

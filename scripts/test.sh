@@ -25,7 +25,7 @@ plain="/($(pattern plain))\$" first=first unraced="^($(pattern unraced))\$"
 if [ -n "${MONEDULA_TEST_ALL:-}" ]; then
   raced=$unit plain=$unit first='first|all' second=apache fuzzed=20 skipped=() limit=3h
 else
-  raced=$(grep -vE "$plain" <<<"$unit") plain=$(grep -E "$plain" <<<"$unit") second=embedded fuzzed=2 skipped=(-skip "$unraced") limit=1h
+  raced=$(grep -vE "$plain" <<<"$unit") plain=$(grep -E "$plain" <<<"$unit") second=embedded fuzzed=1 skipped=(-skip "$unraced") limit=1h
 fi
 first="^($(pattern "$first"))\$" elsewhere=$first # tests that the second lane leaves out
 [ -n "${MONEDULA_TEST_ALL:-}" ] || elsewhere+="|^($(pattern long))\$"
@@ -46,9 +46,10 @@ tests -count 1 -timeout "$limit" -run "$first" ./integration & lane=$!
     tests -timeout 30m -run "$unraced" $(sed -nE 's,^unraced +([^ ]*) .*,./\1,p' scripts/lanes.txt | sort -u) || others_failed=1
   fi
   (unset MONEDULA_TEST_ALL; tests -race -timeout 30m "${skipped[@]}" $raced) || others_failed=1
-  nice -n 19 scripts/fuzz.sh "$fuzzed" || others_failed=1
   gotestsum --jsonfile-timing-events "$(mktemp "$results/XXXXXX")" \
-    --raw-command -- go test -C packaging -json -vet=off -timeout "$limit" ./... || others_failed=1 # a module of its own
+    --raw-command -- go test -C packaging -json -vet=off -timeout "$limit" ./... & packaging=$! # a module of its own
+  nice -n 19 scripts/fuzz.sh "$fuzzed" || others_failed=1
+  wait "$packaging" || others_failed=1
   exit $others_failed
 } & others=$!
 MONEDULA_ZOOKEEPER=$second tests -count 1 -timeout "$limit" -skip "$elsewhere" ./integration/... || failed=1

@@ -46,7 +46,7 @@ check "the owner of the data" "$(stat -c '%U:%G %a' /var/lib/monedula /var/log/m
 monedula:monedula 750"
 check "the owner of programs" "$(find /usr/lib/monedula /usr/bin/kafka-topics.sh ! -user root)" ""
 check "the configuration files" "$(dpkg-query -W -f '${Conffiles}\n' monedula | awk '{print $1}' | grep -v '^$' | sort | tr '\n' ' ')" \
-  "/etc/default/monedula /etc/logrotate.d/monedula /etc/monedula/consumer.properties /etc/monedula/producer.properties /etc/monedula/server.properties /etc/monedula/zookeeper-log4j.properties /etc/monedula/zookeeper-shell-log4j.properties /etc/monedula/zookeeper.properties "
+  "/etc/default/monedula /etc/logrotate.d/monedula /etc/monedula/consumer.properties /etc/monedula/producer.properties /etc/monedula/server.properties /etc/monedula/zookeeper-log4j.properties /etc/monedula/zookeeper.properties "
 check "the data directory" "$(grep '^log.dirs' /etc/monedula/server.properties)" "log.dirs=/var/lib/monedula/data"
 check "the version of a tool" "$(kafka-topics.sh --version)" 3.9.1
 dpkg --verify monedula >verified && [ ! -s verified ] || fail "changed after installing: $(cat verified)"
