@@ -131,17 +131,19 @@ func (m *Machine) Step(e Event) {
 		if err := m.maybeResign(); err != nil {
 			m.log.Errorf("Error processing event %s: %v", e, err)
 		}
-	case errors.Is(err, context.Canceled) && m.stopping():
+	case m.interruptedByStop(err):
 		m.log.Infof("Event %s is abandoned because the broker is stopping", e)
 	default:
 		m.log.Errorf("Error processing event %s: %v", e, err)
 	}
 }
 
-func (m *Machine) stopping() bool {
+// interruptedByStop reports whether an operation failed because Stop was called. Nothing needs to be
+// undone then: the end of the session deletes /controller.
+func (m *Machine) interruptedByStop(err error) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.stopped
+	return m.stopped && errors.Is(err, context.Canceled)
 }
 
 // Interrupt cancels the ZooKeeper operation that Step waits for, because its session has expired or

@@ -382,3 +382,32 @@ func TestAnEventEndedByTheBrokersStopIsNotLoggedAsAnError(t *testing.T) {
 		}
 	})
 }
+
+// stuckElection is a store whose elections wait for ZooKeeper until they are interrupted.
+type stuckElection struct {
+	Store
+	begun chan struct{}
+}
+
+func (s stuckElection) Elect(ctx context.Context, _ metadata.BrokerID) (zkstore.ControllerEpochNode, error) {
+	close(s.begun)
+	<-ctx.Done()
+	return zkstore.ControllerEpochNode{}, fmt.Errorf("elect /controller: %w", ctx.Err())
+}
+
+func TestAnElectionEndedByTheBrokersStopIsNotLoggedAsAnError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var lines bytes.Buffer
+		store := stuckElection{newFakeStore(func(string, ...any) {}), make(chan struct{})}
+		c, err := New(Config{BrokerID: 0, InterBrokerListener: "PLAINTEXT", IBP: "3.9", Dial: refuse, Logger: kafkalog.New(&lines)}, store)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Start()
+		<-store.begun
+		c.Stop()
+		if text := lines.String(); strings.Contains(text, "ERROR") || !strings.Contains(text, "is abandoned because the broker is stopping") {
+			t.Errorf("log:\n%s", text)
+		}
+	})
+}

@@ -140,6 +140,8 @@ func (m *Machine) electController() error {
 			m.log.Warnf("A controller has been elected but just resigned, this will result in another round of election")
 		}
 		return nil
+	case m.interruptedByStop(err):
+		return err
 	default:
 		m.log.Errorf("Error while electing or becoming controller on broker %d. Trigger controller movement immediately: %v", m.cfg.BrokerID, err)
 		return m.giveUp()
