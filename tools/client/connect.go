@@ -97,7 +97,7 @@ func Connect(ctx context.Context, env *cli.Env, client string, servers []string,
 		if ctx.Err() != nil {
 			env.Unanswered(server)
 		} else {
-			env.NotReached(server, Reason(err))
+			notReached(env, server, err)
 		}
 		node := -1 - attempt%len(servers)
 		log.Warnf("[%s] Connection to node %d (%s) could not be established. Node may not be available.", client, node, address(server))

@@ -42,6 +42,6 @@ func (h brokerHooks) record(meta kgo.BrokerMetadata, err error) {
 	case err == nil:
 		h.env.Reached(address)
 	case !errors.Is(err, net.ErrClosed) && !errors.Is(err, context.Canceled): // not closed by the client itself
-		h.env.NotReached(address, Reason(err))
+		notReached(h.env, address, err)
 	}
 }

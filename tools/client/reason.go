@@ -94,10 +94,16 @@ func observer(env *cli.Env) func(address string, err error) {
 			env.Reached(address)
 			return
 		}
-		if errors.Is(err, context.DeadlineExceeded) {
-			env.Unanswered(address)
-			return
-		}
-		env.NotReached(address, Reason(err))
+		notReached(env, address, err)
 	}
+}
+
+// notReached records a failed attempt. That one was not answered in time says less than an earlier
+// reason, since the time of a tool ends at any moment, so it does not replace one.
+func notReached(env *cli.Env, address string, err error) {
+	if FailureOf(err) == TimedOut {
+		env.Unanswered(address)
+		return
+	}
+	env.NotReached(address, Reason(err))
 }

@@ -2,10 +2,13 @@ package client
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net"
+	"os"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -106,5 +109,20 @@ func TestAToolThatReachesNoBrokerNamesWhatItTried(t *testing.T) {
 			!strings.Contains(errs.String(), "imed out") || !strings.Contains(errs.String(), "listTopics") {
 			t.Errorf("exit code %d\n%s", code, errs.String())
 		}
+	}
+}
+
+// The time of a tool may end during its last attempt.
+func TestATimeoutReplacesNoOtherReason(t *testing.T) {
+	var errs bytes.Buffer
+	tool := cli.Tool{Run: func(env *cli.Env, _ []string) int {
+		notReached(env, "a:1", syscall.ECONNREFUSED)
+		notReached(env, "a:1", &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded})
+		notReached(env, "b:2", context.DeadlineExceeded)
+		return 1
+	}}
+	tool.RunExplained(&cli.Env{Stdout: io.Discard, Stderr: &errs}, nil)
+	if want := "Tried without success: a:1: connection refused; b:2: no answer in time.\n"; errs.String() != want {
+		t.Errorf("%q, want %q", errs.String(), want)
 	}
 }
