@@ -219,6 +219,7 @@ func (p *devPlan) printReady(env *cli.Env, took time.Duration) {
 		command("kafka-topics") + " --create --topic quickstart --bootstrap-server " + p.address(0),
 		command("kafka-console-producer") + " --topic quickstart --bootstrap-server " + p.address(0),
 		command("kafka-console-consumer") + " --topic quickstart --from-beginning --bootstrap-server " + p.address(0),
+		fmt.Sprintf("%s -server localhost:%d ls /brokers/ids", command("zkCli"), p.zooKeeperPort),
 	} {
 		env.Println("  " + line)
 	}
