@@ -242,7 +242,10 @@ func (u *producerAppend) checkEpoch(p *producerUpdate, epoch int16, offset recor
 // checkSequence rejects a client's batch that does not follow the last one.
 func (u *producerAppend) checkSequence(p *producerUpdate, epoch int16, first int32, offset record.Offset) error {
 	id := p.next.producerID
-	if v := u.state.verifications[id]; v != nil && first > v.lowestSequence {
+	// The last batch of a producer that is known in this epoch decides alone: the lowest sequence that
+	// was verified may be that of a late duplicate of an earlier transaction.
+	known := epoch == p.next.epoch && p.known.epoch != record.NoProducerEpoch
+	if v := u.state.verifications[id]; v != nil && !known && first > v.lowestSequence {
 		return protocol.Errorf(protocol.OutOfOrderSequenceNumber,
 			"Out of order sequence number for producer %d at offset %d in partition %s: %d (incoming seq. number), %d (earliest seen sequence)",
 			id, offset, u.partition(), first, v.lowestSequence)

@@ -314,6 +314,19 @@ func TestAVerificationKeepsTheLowestSequence(t *testing.T) {
 	wantEqual(t, "verified after expiry", s.verified(2, guard), false)
 }
 
+// A batch of an earlier transaction may arrive again when the next transaction is being verified. It
+// is a duplicate, and must not prevent the next batch.
+func TestALateDuplicateThatIsVerifiedDoesNotPreventTheNextBatch(t *testing.T) {
+	s := openProducers(t, memDir(t))
+	for i := range int32(2) {
+		mustAppend(t, s, record.FromClient, dataBatch{id: 1, first: i, last: i, offset: record.Offset(i), transactional: true}.bytes(t))
+	}
+	mustAppend(t, s, record.FromCoordinator, marker(t, 1, 0, 2, record.Commit, 0, 5))
+	s.verify(1, 0, 0, 100)
+	s.verify(1, 2, 0, 101)
+	mustAppend(t, s, record.FromClient, dataBatch{id: 1, first: 2, last: 2, offset: 3, transactional: true}.bytes(t))
+}
+
 func TestSnapshotsOfKafkaRoundTrip(t *testing.T) {
 	for _, path := range append(goldenFiles(t, "*.snapshot"), goldenFiles(t, "*.snapshot.deleted")...) {
 		want := mustRead(t, path)
