@@ -278,7 +278,7 @@ func (r *reader) chunk(at record.Offset) ([]byte, error) {
 	}
 	n, err := data.File.ReadAt(r.buffer[:data.Length], data.Position)
 	if err != nil && err != io.EOF {
-		return nil, err
+		return nil, protocol.Errorf(protocol.KafkaStorageError, "%v", err)
 	}
 	return r.buffer[:n], nil
 }

@@ -7,12 +7,14 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/monedula/monedula/coordinator"
 	"github.com/monedula/monedula/internal/topictest"
+	"github.com/monedula/monedula/internal/vfs"
 	"github.com/monedula/monedula/metadata"
 	"github.com/monedula/monedula/protocol"
 	"github.com/monedula/monedula/record"
@@ -319,6 +321,18 @@ func (unreadable) Offsets() storage.Offsets { return storage.Offsets{LogStart: 3
 
 func (u unreadable) Read(storage.Read) (storage.Data, error) { return storage.Data{}, u.err }
 
+// unreadableFile is a log whose file cannot be read.
+type unreadableFile struct{ unreadable }
+
+func (unreadableFile) Read(storage.Read) (storage.Data, error) {
+	return storage.Data{File: failingFile{}, Length: 80}, nil
+}
+
+// failingFile is a file on a disk that fails.
+type failingFile struct{ vfs.File }
+
+func (failingFile) ReadAt([]byte, int64) (int, error) { return 0, syscall.EIO }
+
 // What was read before an error is used, as in Kafka. Without a log, another broker has to coordinate.
 func TestFailedLoadsAreReported(t *testing.T) {
 	damaged := topictest.New()
@@ -334,6 +348,7 @@ func TestFailedLoadsAreReported(t *testing.T) {
 	}{
 		"no log":          {nil, "failed: " + coordinator.ErrNoLog.Error(), "NOT_COORDINATOR"},
 		"a failed disk":   {unreadable{protocol.KafkaStorageError}, "failed: reading from offset 3: ", "NOT_COORDINATOR"},
+		"a failed file":   {unreadableFile{}, "failed: reading from offset 3: input/output error", "NOT_COORDINATOR"},
 		"a failed read":   {unreadable{errors.New("the disk failed")}, "failed: reading from offset 3: the disk failed", "missing"},
 		"a damaged batch": {damaged.Log(0), "failed: the batch after offset 1 does not parse: ", "1"},
 	} {

@@ -101,7 +101,7 @@ func TestSeedsThatOnceFailed(t *testing.T) {
 			t.Error(r.Err)
 		}
 	}
-	for _, seed := range []uint64{1, 1115, 5013, 5041, 2000278} {
+	for _, seed := range []uint64{1, 1115, 5013, 5041, 2000278, 2000783} {
 		if r := Run(Swarm(seed)); r.Err != nil {
 			t.Error(r.Err)
 		}
