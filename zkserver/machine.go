@@ -68,7 +68,7 @@ type link interface {
 }
 
 func newMachine(config *Config, t *tree.Tree, nowMs int64) *machine {
-	m := &machine{config: config, tree: t, nowMs: nowMs, clients: map[*client]bool{}, current: map[int64]*client{}, pending: &work{}, stats: stats{lastSize: -1, minSize: -1, maxSize: -1},
+	m := &machine{config: config, tree: t, nowMs: nowMs, clients: map[*client]bool{}, current: map[int64]*client{}, pending: &work{}, stats: stats{responses: summary{min: -1, max: -1, last: -1}},
 		usage: func() (int64, int64) { return 0, 0 }}
 	t.TTLNodes, t.EnforceQuotas = config.TTLNodes, config.Quotas
 	t.Record = func(header jute.TxnHeader, txn jute.Record) {
@@ -96,13 +96,7 @@ func (m *machine) taken() {
 
 // respond adds a frame with a response.
 func (m *machine) respond(c *client, records ...jute.Record) {
-	n := int64(m.send(frame{to: c, receivedMs: m.aliveMs, update: m.updates}, records...))
-	s := &m.stats
-	s.responseBytes += n
-	if s.maxSize = max(s.maxSize, n); s.lastSize < 0 || n < s.minSize {
-		s.minSize = n
-	}
-	s.lastSize = n
+	m.stats.responses.add(int64(m.send(frame{to: c, receivedMs: m.aliveMs, update: m.updates}, records...)))
 }
 
 // send adds a frame with the records and returns its size.

@@ -10,25 +10,24 @@ import (
 
 // stats are the counters of the server, which the machine owns. Times are in milliseconds.
 type stats struct {
-	received, sent             int64 // packets
-	receivedBytes              int64
-	responseBytes              int64
-	eventBytes                 int64
-	connects                   int64 // requests to open or continue a session
-	dropped                    int64 // connections that ended
-	rejected                   int64 // connections beyond maxClientCnxns
-	oversized                  int64 // frames beyond jute.maxbuffer
-	expired                    int64 // sessions
-	authFailed                 int64
-	lastSize, minSize, maxSize int64 // bytes of a response
-	latency                    summary
-	reads, updates             distribution // latencies
-	syncs, batches             summary      // of the log; transactions in each
-	snapshots                  summary      // times
-	failedSnapshots            int64
-	started, replayed          summary // time to read the files, transactions in them; one value each
-	created, deleted           summary // watchers of a fired event
-	changed, childrenChanged   summary
+	received, sent           int64 // packets
+	receivedBytes            int64
+	eventBytes               int64
+	connects                 int64 // requests to open or continue a session
+	dropped                  int64 // connections that ended
+	rejected                 int64 // connections beyond maxClientCnxns
+	oversized                int64 // frames beyond jute.maxbuffer
+	expired                  int64 // sessions
+	authFailed               int64
+	responses                summary // bytes of each
+	latency                  summary
+	reads, updates           distribution // latencies
+	syncs, batches           summary      // of the log; transactions in each
+	snapshots                summary      // times
+	failedSnapshots          int64
+	started, replayed        summary // time to read the files, transactions in them; one value each
+	created, deleted         summary // watchers of a fired event
+	changed, childrenChanged summary
 }
 
 // summary is the distribution of a value without its percentiles.
@@ -129,10 +128,10 @@ func (m *machine) mntr(out *strings.Builder) {
 		{"outstanding_requests", m.outstanding()}, {"uptime", m.aliveMs}, {"znode_count", m.nodeCount()}, {"watch_count", m.tree.WatchCount()},
 		{"ephemerals_count", size.Ephemerals}, {"approximate_data_size", size.DataBytes}, {"global_sessions", len(m.tree.Sessions())},
 		{"open_file_descriptor_count", files}, {"max_file_descriptor_count", mostFiles},
-		{"last_client_response_size", s.lastSize}, {"max_client_response_size", s.maxSize}, {"min_client_response_size", s.minSize},
+		{"last_client_response_size", s.responses.last}, {"max_client_response_size", s.responses.max}, {"min_client_response_size", s.responses.min},
 		{"auth_failed_count", s.authFailed}, {"connection_request_count", s.connects}, {"connection_drop_count", s.dropped},
 		{"connection_rejected", s.rejected}, {"large_requests_rejected", s.oversized}, {"stale_sessions_expired", s.expired},
-		{"bytes_received_count", s.receivedBytes}, {"response_bytes", s.responseBytes}, {"watch_bytes", s.eventBytes},
+		{"bytes_received_count", s.receivedBytes}, {"response_bytes", s.responses.sum}, {"watch_bytes", s.eventBytes},
 		{"snapshot_error_count", s.failedSnapshots},
 	} {
 		o.value(v.name, v.value)
