@@ -5,7 +5,7 @@ import (
 	"crypto/sha256"
 	"flag"
 	"fmt"
-	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -55,7 +55,7 @@ func run(out string, arches, formats []string, shell string) error {
 		return err
 	}
 	defer os.RemoveAll(work)
-	var made []string
+	sums := map[string][sha256.Size]byte{} // by file name
 	for _, arch := range arches {
 		build := &build{source: src, arch: arch, work: filepath.Join(work, arch), busybox: shell}
 		if err := build.prepare(); err != nil {
@@ -70,10 +70,10 @@ func run(out string, arches, formats []string, shell string) error {
 				return err
 			}
 			fmt.Printf("%s\t%.1f MB\n", filepath.Join(out, name), float64(len(data))/1e6)
-			made = append(made, name)
+			sums[name] = sha256.Sum256(data)
 		}
 	}
-	return writeSums(out, made)
+	return writeSums(out, sums)
 }
 
 // make returns the name and the content of the file of a format.
@@ -90,22 +90,11 @@ func (b *build) make(format string) (name string, data []byte, err error) {
 	return name, buffer.Bytes(), err
 }
 
-// writeSums writes SHA256SUMS for the files in a directory.
-func writeSums(out string, names []string) error {
-	slices.Sort(names)
-	var sums strings.Builder
-	for _, name := range names {
-		f, err := os.Open(filepath.Join(out, name))
-		if err != nil {
-			return err
-		}
-		hash := sha256.New()
-		_, err = io.Copy(hash, f)
-		f.Close()
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(&sums, "%x  %s\n", hash.Sum(nil), name)
+// writeSums writes the file SHA256SUMS of a directory.
+func writeSums(out string, sums map[string][sha256.Size]byte) error {
+	var text strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(sums)) {
+		fmt.Fprintf(&text, "%x  %s\n", sums[name], name)
 	}
-	return os.WriteFile(filepath.Join(out, "SHA256SUMS"), []byte(sums.String()), 0o644)
+	return os.WriteFile(filepath.Join(out, "SHA256SUMS"), []byte(text.String()), 0o644)
 }
