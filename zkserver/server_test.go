@@ -139,8 +139,6 @@ func TestNodesAndSessionsSurviveARestart(t *testing.T) {
 	}
 }
 
-// If a transaction cannot be made durable, no client gets an answer that depends on it: neither the
-// one that wrote nor one that reads.
 func TestSessionsOfAnEarlierProcessCanBeEnded(t *testing.T) {
 	mem := vfs.NewMem()
 	setup := func(c *Config) { c.FS = mem }
@@ -170,6 +168,8 @@ func TestSessionsOfAnEarlierProcessCanBeEnded(t *testing.T) {
 	}
 }
 
+// If a transaction cannot be made durable, no client gets an answer that depends on it: neither the
+// one that wrote nor one that reads.
 func TestNothingIsAnsweredBeforeItIsDurable(t *testing.T) {
 	var failing atomic.Bool
 	reached := make(chan struct{})
