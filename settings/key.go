@@ -153,6 +153,14 @@ func Lookup(name string) *Key {
 	return broker.byName[base]
 }
 
+// LookupAny is like Lookup, but also finds the keys that Kafka does not have.
+func LookupAny(name string) *Key {
+	if k := monedula.byName[name]; k != nil {
+		return k
+	}
+	return Lookup(name)
+}
+
 // mechanismKeys can have a SASL mechanism between the listener prefix and the key.
 var mechanismKeys = []string{saslJAASConfig.Name, saslLoginCallbackHandlerClass.Name, saslLoginClass.Name,
 	saslServerCallbackHandlerClass.Name, connectionsMaxReauthMs.Name}

@@ -213,7 +213,7 @@ func unknownKeys(originals map[string]string) (warnings []string) {
 
 // Known reports whether a key in the file of a broker is known or may belong to a plug-in.
 func Known(key string) bool {
-	return Lookup(key) != nil || monedula.byName[key] != nil || slices.Contains(oldKeys, key) || mayBeForeign(key)
+	return LookupAny(key) != nil || slices.Contains(oldKeys, key) || mayBeForeign(key)
 }
 
 // UnknownKeyWarning returns the warning about an unknown key. near is the key that was probably

@@ -239,9 +239,10 @@ func split(text string) []string {
 	return list
 }
 
-// known returns the row of a key that the code names.
+// known returns the row of a key that the code names. It panics if there is none, so the key must
+// not come from a file. TestTheKeysThatTheCodeNamesExist finds such names.
 func known(key string) *settings.Key {
-	k := settings.Lookup(key)
+	k := settings.LookupAny(key)
 	if k == nil {
 		panic("check: no key is called " + key)
 	}

@@ -127,8 +127,10 @@ func (d *document) explain(p *settings.Problem) (code, remedy string) {
 	if p.Key == "" {
 		return "refused", ""
 	}
-	if text, ok := known(p.Key).DefaultText(); ok && text != "" {
-		remedy = "Write an accepted value, or remove the line for the default " + text + "."
+	if k := settings.LookupAny(p.Key); k != nil { // a config provider can fail for any key
+		if text, ok := k.DefaultText(); ok && text != "" {
+			remedy = "Write an accepted value, or remove the line for the default " + text + "."
+		}
 	}
 	return "bad-value", remedy
 }
@@ -136,25 +138,25 @@ func (d *document) explain(p *settings.Problem) (code, remedy string) {
 // numberRemedy returns how a number is written that was written in another way.
 func numberRemedy(p *settings.Problem) string {
 	text := strings.TrimSpace(p.Value)
-	kind := known(p.Key).Type
+	k := known(p.Key) // only values of keys of the tables are parsed as numbers
 	switch n, unit, is := quantity(text); {
 	case strings.ContainsAny(text, `"'#$}`):
 		return "" // another finding is about the quotes, the comment or the placeholder
 	case text == "":
-		fallback, ok := known(p.Key).DefaultText()
+		fallback, ok := k.DefaultText()
 		if !ok {
 			return "Write a number, or remove the line."
 		}
 		return "Write a number, or remove the line for the default " + fallback + "."
 	case strings.HasPrefix(text, "tcp://"):
 		return noServiceLinks
-	case is && unit == "" && kind != settings.Double:
+	case is && unit == "" && k.Type != settings.Double:
 		return fmt.Sprintf("Write the number without exponent, separators or decimals: %s=%d.", p.Key, n)
 	case is:
 		return fmt.Sprintf("Write the number without a unit: %s=%d.", p.Key, n)
-	case kind == settings.Int || kind == settings.Short:
-		if _, err := known(p.Key).Parse(text); err != nil && isInteger(text) {
-			return map[settings.Type]string{settings.Int: "The largest possible value is 2147483647.", settings.Short: "The largest possible value is 32767."}[kind]
+	case k.Type == settings.Int || k.Type == settings.Short:
+		if _, err := k.Parse(text); err != nil && isInteger(text) {
+			return map[settings.Type]string{settings.Int: "The largest possible value is 2147483647.", settings.Short: "The largest possible value is 32767."}[k.Type]
 		}
 	}
 	return "Write a number, without a unit, quotes or a comment after it."
