@@ -264,12 +264,14 @@ func (s *topicsStore) describeTopics(ctx context.Context) error {
 			s.Env.Printf("Topic %s doesn't exist!\n", name)
 			continue
 		}
-		d, err := s.describeTopic(ctx, node, ids)
-		if err != nil {
+		switch d, err := s.describeTopic(ctx, node, ids); {
+		case err != nil:
 			return err
-		}
-		if !(s.reporting() && len(d.Partitions) == 0 || s.overrides.Given() && len(d.Configs) == 0) {
-			topics = append(topics, d)
+		case d == nil:
+		case s.WantsDocument():
+			topics = append(topics, *d)
+		default:
+			s.printTopic(d)
 		}
 	}
 	if s.WantsDocument() {
@@ -281,21 +283,23 @@ func (s *topicsStore) describeTopics(ctx context.Context) error {
 // reporting reports whether only partitions in certain states are selected.
 func (s *topicsStore) reporting() bool { return s.underReplicated.Given() || s.unavailable.Given() }
 
-// describeTopic returns the topic with the selected partitions, and prints it unless a document is
-// wanted.
-func (s *topicsStore) describeTopic(ctx context.Context, node zkstore.TopicNode, live []metadata.BrokerID) (d describedTopic, err error) {
+// describeTopic returns the topic with the selected partitions, or nil if it is not selected.
+func (s *topicsStore) describeTopic(ctx context.Context, node zkstore.TopicNode, live []metadata.BrokerID) (*describedTopic, error) {
 	marked, err := s.store.TopicMarkedForDeletion(ctx, node.Name)
 	if err != nil {
-		return d, err
+		return nil, err
 	}
 	config, err := s.admin.TopicOverrides(ctx, node.Name)
 	if err != nil {
-		return d, err
+		return nil, err
+	}
+	if s.overrides.Given() && len(config) == 0 {
+		return nil, nil
 	}
 	if config == nil {
 		config = map[string]string{}
 	}
-	d = describedTopic{listedTopic: listed(node.Name, marked), TopicID: topicIDText(node.ID), PartitionCount: len(node.Partitions), Configs: config}
+	d := &describedTopic{listedTopic: listed(node.Name, marked), TopicID: topicIDText(node.ID), PartitionCount: len(node.Partitions), Configs: config}
 	var tps []zkstore.TopicPartition
 	for _, p := range slices.Sorted(maps.Keys(node.Partitions)) {
 		if tps == nil {
@@ -305,7 +309,7 @@ func (s *topicsStore) describeTopic(ctx context.Context, node zkstore.TopicNode,
 	}
 	states, err := s.store.PartitionStates(ctx, tps)
 	if err != nil {
-		return d, err
+		return nil, err
 	}
 	d.Partitions = []describedPartition{}
 	for _, tp := range tps {
@@ -319,8 +323,8 @@ func (s *topicsStore) describeTopic(ctx context.Context, node zkstore.TopicNode,
 			d.Partitions = append(d.Partitions, describedPartition{tp.Partition, leaderOrNil(state.Leader), ids(p.Replicas), ids(state.ISR), ids(p.Adding), ids(p.Removing)})
 		}
 	}
-	if !s.WantsDocument() {
-		s.printTopic(&d)
+	if s.reporting() && len(d.Partitions) == 0 {
+		return nil, nil
 	}
 	return d, nil
 }
